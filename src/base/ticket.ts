@@ -1,0 +1,12 @@
+/**
+ * Says when a promise may leave (DESIGN §5, the gate). `put` on a table returns a ticket; whoever answers a peer hands it
+ * to the driver together with the answer, and the driver lets the answer out, in order, once the ticket is safe.
+ */
+export interface Ticket {
+  readonly safe: boolean;
+  /** Calls `then` once the ticket is safe; never before this method returns. Not called if it is safe already. */
+  onSafe(then: () => void): void;
+}
+
+/** Nothing to wait for. */
+export const SAFE: Ticket = { safe: true, onSafe: () => undefined };

@@ -1,0 +1,79 @@
+/**
+ * What the two IPTV client-types say (PROTOCOL §7). On the wire the attributes of 0x9101 are typed fields inside
+ * Signaled ClientSI and Client Specific Decision Data; those of 0x9102 are instances of our PIB (RFC 3084 §4: PRID, EPD,
+ * BER). Both are tables in `../wire/`: to add an attribute, add a row and its golden message.
+ */
+
+/** A viewer's join, asked by a DS of its edge and repeated by the edge to the broker. */
+export interface JoinRequest {
+  /** The reservation's own name: 32 hex digits from Call-ID and the caller's tag (PROTOCOL §7). */
+  readonly joinId: string;
+  readonly channel: string;
+  readonly user: string;
+  readonly kbps: number;
+  /** The user's access rate as stored at sign-up; 0 = not limited. */
+  readonly accessKbps: number;
+  /** Edge of the broadcaster: where the stream enters. */
+  readonly sourceEdge: string;
+  /** The source edge's group, "232.0.1.7:5004", and its address: what a core multicast tree is made of. */
+  readonly coreGroup: string;
+  readonly coreSource: string;
+  readonly delivery: "multicast" | "unicast" | "websocket";
+  /** Unicast only: where to send, "ip:port". */
+  readonly unicastTo?: string;
+  /** Join id that this one replaces in a channel change (PROTOCOL §6). */
+  readonly replaces?: string;
+}
+/** What Install carries back to the DS. The broker's to the edge has `parentEdge` and `kbps` only. */
+export interface JoinGrant {
+  readonly kbps: number;
+  /** From where the edge takes its copy; the edge itself where the stream enters there. */
+  readonly parentEdge?: string;
+  /** Multicast: the local group "ip:port" and this edge's address as its only source. Unicast: where packets come from. */
+  readonly group?: string;
+  readonly source?: string;
+  /** WebSocket: single-use, 10 s (PROTOCOL §3), and the edge's own base address "ws://ip:port". */
+  readonly token?: string;
+  readonly mediaBase?: string;
+}
+/** A channel going on air: configuration REQ of a DS to its edge, one request state a channel. */
+export interface ProvisionRequest {
+  readonly joinId: string;
+  readonly channel: string;
+  readonly user: string;
+  readonly kbps: number;
+  /** Where the broadcaster's RTP comes from as far as signalling knows (the SIP flow's address). */
+  readonly sender: string;
+}
+export interface ProvisionGrant {
+  readonly kbps: number;
+  readonly group: string; // "ip:port"
+  readonly source: string; // the edge's address
+  readonly ingest: string; // "ip:port": where the broadcaster sends
+}
+/** Policy that the broker installs in an edge when it connects (the answer to the edge's configuration REQ). */
+export interface EdgePolicy {
+  readonly groupFirst: string; // first group address of the edge's pool
+  readonly groupCount: number;
+  readonly groupPort: number;
+  /** Highest rate of one channel, kbit/s. */
+  readonly maxChannelKbps: number;
+  /** What the edge may promise on its own while the broker is away, kbit/s. */
+  readonly localQuotaKbps: number;
+  /** What channels that enter here may take of the edge's links, all together, kbit/s: provisioned beforehand. */
+  readonly ingestKbps: number;
+}
+/** `reason` of a Remove decision. */
+export const REFUSAL = {
+  coreFull: "core-full",
+  accessFull: "access-full", // the edge's access link
+  userFull: "user-full", // the viewer's own line
+  noGroup: "no-group",
+  rateTooHigh: "rate-too-high",
+  ingestFull: "ingest-full",
+  unknownEdge: "unknown-edge",
+  mediaGone: "media-gone", // unsolicited: nobody takes the stream any more
+  preempted: "preempted",
+  brokerSilent: "broker-silent",
+} as const;
+export type Refusal = (typeof REFUSAL)[keyof typeof REFUSAL];

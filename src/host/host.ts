@@ -1,0 +1,160 @@
+/**
+ * The one seam to the machine (DESIGN §4). Everything above it is the same code on real sockets (`host/node`), in a page
+ * (`host/browser`: clock, timers, randomness, digests and outgoing messages) and in the simulator (`sim`).
+ *
+ * No `Promise` stands in a packet's way: what happens is told through handlers, and no handler is called before the
+ * method that takes it has returned.
+ */
+
+/** A numeric address (IPv4 dotted or IPv6 without brackets) and a port. */
+export interface Address {
+  readonly host: string;
+  readonly port: number; // 0..65535; 0 = let the host choose
+}
+
+export const showAddress = (at: Address): string => (at.host.includes(":") ? `[${at.host}]:${at.port}` : `${at.host}:${at.port}`);
+
+export type DigestAlgorithm = "MD5" | "SHA-256";
+
+export interface Timer {
+  /** Does nothing once fired. */
+  cancel(): void;
+}
+
+/** Clock, timers, randomness, digests: what every host has. */
+export interface Clock {
+  /** Monotonic, ms, from an arbitrary start. */
+  nowMs(): number;
+  /** For people and certificates: ms since 1970. May jump. */
+  wallMs(): number;
+  /** Calls `fire` once, at or after `atMs` of `nowMs()`; at once (but not before returning) when that has passed. */
+  timer(atMs: number, fire: () => void): Timer;
+}
+export interface Entropy {
+  /** That many random octets, fit for secrets on real hosts, from the seed in the simulator. */
+  random(octets: number): Uint8Array;
+  digest(algorithm: DigestAlgorithm, bytes: Uint8Array): Uint8Array;
+  hmac(algorithm: DigestAlgorithm, key: Uint8Array, bytes: Uint8Array): Uint8Array;
+}
+
+export interface DatagramBind extends Address {
+  /** Local address of the interface used to send and join multicast; default `host`. */
+  readonly multicastInterface?: string;
+  /** Several sockets may bind the same group and port (SO_REUSEADDR). Default false. */
+  readonly shared?: boolean;
+  /** Hops for multicast; default 16. */
+  readonly multicastTtl?: number;
+}
+export interface DatagramHandlers {
+  bound?(at: Address): void;
+  /** The octets are the receiver's only until it returns: copy what is kept. */
+  datagram(bytes: Uint8Array, from: Address): void;
+  /** Bind failed, or the socket broke: it is closed. */
+  failed(error: Error): void;
+}
+export interface DatagramPort {
+  /** Takes the octets at once: the caller may reuse the buffer. Send errors are counted, not told. */
+  send(bytes: Uint8Array, to: Address): void;
+  /** Source-specific with `source` (RFC 4607), any-source without. Throws when the machine refuses. */
+  join(group: string, source?: string): void;
+  leave(group: string, source?: string): void;
+  close(): void;
+}
+
+export interface StreamHandlers {
+  /** Outgoing streams only: connected. */
+  opened?(stream: StreamPort): void;
+  data(bytes: Uint8Array): void;
+  /** The stream is gone, however it ended: told once, last. */
+  closed(error?: Error): void;
+}
+export interface StreamOptions {
+  /** A queue of unsent octets over this closes the stream. Default 1 MiB. */
+  readonly maxQueuedBytes?: number;
+}
+export interface StreamPort {
+  readonly local: Address;
+  readonly remote: Address;
+  send(bytes: Uint8Array): void;
+  /** Sends what is queued, then closes. */
+  close(): void;
+}
+export interface Listener {
+  close(): void;
+}
+export interface ListenHandlers<Peer, Handlers> {
+  listening?(at: Address): void;
+  accept(peer: Peer): Handlers;
+  failed(error: Error): void;
+}
+
+/** The opening handshake of a message connection (WebSocket, RFC 6455 §4). Header names are lower case. */
+export interface Handshake {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly remote: Address;
+}
+export interface MessageHandlers {
+  opened?(port: MessagePort): void;
+  /** One whole message; text arrives as a string, binary as octets. */
+  message(data: string | Uint8Array): void;
+  closed(error?: Error): void;
+}
+/** Refuses a handshake with an HTTP status, e.g. 403 for a foreign Origin. */
+export interface Refusal {
+  readonly refuse: number;
+}
+export interface MessagePort {
+  readonly remote: Address;
+  readonly queuedBytes: number;
+  send(data: string | Uint8Array): void;
+  /** RFC 6455 §7.4 code, default 1000. */
+  close(code?: number): void;
+}
+export interface MessageListenOptions extends StreamOptions {
+  /** Sub-protocols spoken; the first that the client offers too is chosen. Empty: none asked for, none given. */
+  readonly protocols: readonly string[];
+  /** A larger message closes the connection with 1009. Octets. */
+  readonly maxMessageBytes: number;
+}
+export interface MessageConnectOptions extends StreamOptions {
+  readonly protocols: readonly string[];
+  /** Where the host may set them (not in a page): e.g. Cookie, Origin. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * An append-only file of records (DESIGN §4): length, CRC32C, record. A torn tail is cut off and counted at `replay`.
+ * Flushes (write and fdatasync) follow one another, so that appends made meanwhile commit as a group.
+ */
+export interface Log {
+  /** Queues the record; returns its ticket number, 1 for the first after opening. */
+  append(record: Uint8Array): number;
+  /** Highest ticket number that is on the disk. */
+  readonly durableTicket: number;
+  /** Called after each flush with the new `durableTicket`; one handler a log. */
+  onDurable(handler: (ticket: number) => void): void;
+  /** Every whole record, oldest first, then `done(tornBytes)`. To be called once, before the first `append`. */
+  replay(record: (bytes: Uint8Array) => void, done: (tornBytes: number) => void): void;
+  /** Replaces the whole file, atomically, with these records; appends made meanwhile go after them. */
+  rewrite(records: Iterable<Uint8Array>): void;
+  close(): void;
+}
+
+/** What a page has. */
+export interface BrowserHost extends Clock, Entropy {
+  connectMessages(url: string, options: MessageConnectOptions, handlers: MessageHandlers): void;
+}
+
+/** What a server has. */
+export interface Host extends BrowserHost {
+  datagram(bind: DatagramBind, handlers: DatagramHandlers): DatagramPort;
+  listen(bind: Address, options: StreamOptions, handlers: ListenHandlers<StreamPort, StreamHandlers>): Listener;
+  connect(to: Address, options: StreamOptions, handlers: StreamHandlers): void;
+  listenMessages(
+    bind: Address,
+    options: MessageListenOptions,
+    handlers: ListenHandlers<Handshake, MessageHandlers | Refusal>,
+  ): Listener;
+  log(name: string): Log;
+}

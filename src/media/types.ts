@@ -1,0 +1,29 @@
+/**
+ * Streams in an edge: RTP with MPEG-TS (RFC 2250, payload type 33) in, a source-specific group, unicast and WebSocket out.
+ * `Relay` (engine/relay.ts) is the service; `driver.ts` puts it on a Host.
+ */
+import type { Address } from "#host/host.ts";
+
+/** Names one stream carried by this edge: the channel's name. */
+export type StreamId = string;
+
+export type StreamSource =
+  /** A broadcaster's RTP to a port of ours, locked to the sender's address and the first SSRC (PROTOCOL §13). */
+  | { readonly kind: "ingest"; readonly at: Address; readonly senderHost: string }
+  /** One copy from another edge's group (PROTOCOL §8). */
+  | { readonly kind: "group"; readonly group: Address; readonly source: string };
+
+export interface MediaPort {
+  /** Starts carrying a stream: takes it from `source`, sends it to `group`. Stream ids are unique. */
+  open(stream: StreamId, source: StreamSource, group: Address): void;
+  close(stream: StreamId): void;
+  /** Sends to one viewer from now on; `sink` names it. */
+  addUnicast(stream: StreamId, sink: string, to: Address): void;
+  /** Lets one WebSocket with this token take the stream once, within 10 s; PAT, PMT and the cached GOP first. */
+  addWebSocket(stream: StreamId, sink: string, token: string): void;
+  removeSink(stream: StreamId, sink: string): void;
+}
+export interface MediaUser {
+  /** A WebSocket sink went and did not come for 10 s, or its token was never used: nobody takes it (PROTOCOL §12). */
+  onSinkGone(stream: StreamId, sink: string): void;
+}

@@ -1,0 +1,67 @@
+/** What connects the servers of one operator: members and tables (DESIGN §5). */
+import type { Ticket } from "#base/ticket.ts";
+
+export type RoleName = "ds" | "presence" | "registration" | "recovery" | "dsm" | "broker" | "edge" | "web";
+/** A member's name in the whole operator's network, e.g. "ds1". */
+export type MemberId = string;
+
+export interface Member {
+  readonly id: MemberId;
+  readonly role: RoleName;
+  readonly phase: "standby" | "joining" | "serving" | "draining";
+  /** What others need to reach it, e.g. { sip: "127.0.0.1:5060" }. */
+  readonly info: Readonly<Record<string, string>>;
+}
+
+/** JSON values: what messages and rows are made of; unknown fields are kept. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** A service of the overlay answers requests of one `topic`. It may answer later, once. */
+export type Responder = (body: Json, from: MemberId, reply: (body: Json) => void) => void;
+
+export type Reply =
+  | { readonly ok: true; readonly body: Json }
+  | { readonly ok: false; readonly cause: "timeout" | "unknown-member" | "unknown-topic" };
+
+export interface Overlay {
+  readonly self: Member;
+  /** All present members, self included, ordered by id. */
+  members(role?: RoleName): readonly Member[];
+  /** Tells of members that came, changed or went. */
+  onMembers(changed: (member: Member, change: "joined" | "changed" | "left") => void): void;
+  setPhase(phase: Member["phase"]): void;
+  /** One-way, may be lost. */
+  send(to: MemberId, topic: string, body: Json): void;
+  /** One-way to every other member of the role. */
+  cast(role: RoleName, topic: string, body: Json): void;
+  /** Answered once or times out (default 2,000 ms). */
+  request(to: MemberId, topic: string, body: Json, answered: (reply: Reply) => void, timeoutMs?: number): void;
+  /** Takes `send`, `cast` and `request` of a topic; one responder a topic. */
+  handle(topic: string, responder: Responder): void;
+  /** The table of that name; the same object for the same name. `copiedTo`: which roles hold copies of all rows. */
+  table<V extends Json>(name: string, copiedTo: readonly RoleName[]): Table<V>;
+  leave(): void;
+}
+
+export interface Row<V> {
+  readonly key: string;
+  readonly owner: MemberId;
+  /** The protocol's own count for this key, never a clock: the higher of two owners' rows wins. */
+  readonly order: number;
+  /** Raised by whoever takes over from a dead owner. */
+  readonly term: number;
+  /** Ends at this time of the local monotonic clock; Infinity = until removed. */
+  readonly expiresAtMs: number;
+  readonly value: V;
+}
+
+/** A map of rows with one writer each; its owner is the server that answered the last 2xx for it. */
+export interface Table<V extends Json> {
+  /** Writes a row that this member owns from now on; the ticket is safe when the row may be promised. */
+  put(key: string, value: V, order: number, lifetimeSec: number): Ticket;
+  remove(key: string): Ticket;
+  get(key: string): Row<V> | undefined;
+  rows(): Iterable<Row<V>>;
+  /** A row of any owner appeared or changed (`row` given), or went or expired (`undefined`). */
+  onChange(changed: (key: string, row: Row<V> | undefined, before: Row<V> | undefined) => void): void;
+}

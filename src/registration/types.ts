@@ -1,0 +1,81 @@
+/**
+ * What registration says over the overlay. Topics are answered by the member with role "registration"; bodies are these
+ * types as JSON. A failure answers `{ error, message }` with `error` one of `FAULTS`.
+ */
+import type { ChannelRecord } from "#tv/types.ts";
+
+/** Pushed to every DS: what it needs to serve a user (DESIGN §6). */
+export type SubscriberRecord = {
+  readonly user: string;
+  /** Own subscribers have this DS as home (highest priority, [B2]). */
+  readonly home: string; // member id of the DS
+  readonly accessKbps: number;
+  /** One for each device secret: H(user:realm:secret) per RFC 7616 §3.4.2, in hex. */
+  readonly ha1: readonly { readonly id: string; readonly md5: string; readonly sha256: string }[];
+};
+
+export const FAULTS = {
+  nameTaken: "name-taken",
+  badName: "bad-name",
+  weakPassword: "weak-password",
+  badValue: "bad-value",
+  wrongPassword: "wrong-password",
+  noSession: "no-session",
+  notYours: "not-yours",
+  unknown: "unknown",
+  full: "full",
+} as const;
+export type Fault = (typeof FAULTS)[keyof typeof FAULTS];
+export type Failure = { readonly error: Fault; readonly message: string; readonly field?: string };
+
+/** The signed-in person, as the page needs it. */
+export type Account = {
+  readonly user: string;
+  readonly domain: string;
+  readonly aor: string; // sip:user@domain
+  readonly home: string; // member id of his DS [B10]
+  readonly accessKbps: number;
+  readonly channels: readonly ChannelRecord[];
+};
+export type SignUp = {
+  readonly user: string;
+  readonly password: string;
+  /** Access rate, kbit/s; default 10,000. */
+  readonly accessKbps?: number;
+  /** Where the browser is: what the nearest DS is found by. */
+  readonly address: string;
+  /** A first channel's title; its name is then the same as the user's with "-tv". */
+  readonly channelTitle?: string;
+};
+
+/** topic → request body and reply body. */
+export interface RegistrationTopics {
+  "registration.sign-up": { ask: SignUp; reply: { session: string; account: Account } | Failure };
+  "registration.sign-in": {
+    ask: { user: string; password: string; address: string };
+    reply: { session: string; account: Account } | Failure;
+  };
+  "registration.sign-out": { ask: { session: string }; reply: { ok: true } };
+  /** Who is this? `session` is the secret from the cookie. */
+  "registration.session": { ask: { session: string }; reply: Account | Failure };
+  "registration.device-secrets": {
+    ask: { session: string };
+    reply: { secrets: { id: string; label: string; createdWallMs: number }[] } | Failure;
+  };
+  /** The secret is shown this once. */
+  "registration.add-device-secret": { ask: { session: string; label: string }; reply: { id: string; secret: string } | Failure };
+  "registration.revoke-device-secret": { ask: { session: string; id: string }; reply: { ok: true } | Failure };
+  "registration.add-channel": {
+    ask: { session: string; name: string; title: string; kbps: number };
+    reply: ChannelRecord | Failure;
+  };
+  /** All channels, on air or not. */
+  "registration.channels": { ask: Record<string, never>; reply: { channels: ChannelRecord[] } };
+  /** A DS that starts asks for everything at once; later changes are pushed. */
+  "registration.catch-up": { ask: Record<string, never>; reply: { subscribers: SubscriberRecord[]; channels: ChannelRecord[] } };
+}
+/** topic → body, cast to role "ds" (and channels to "web") after each change. */
+export interface RegistrationPushes {
+  "push.subscriber": SubscriberRecord;
+  "push.channel": ChannelRecord;
+}

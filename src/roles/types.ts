@@ -1,0 +1,82 @@
+import type { Logger } from "#base/log.ts";
+import type { Address, Host } from "#host/host.ts";
+import type { Overlay } from "#overlay/types.ts";
+
+/** What every role is given. */
+export interface RoleContext {
+  readonly host: Host;
+  readonly overlay: Overlay;
+  readonly log: Logger;
+  /** All servers of one operator share it: nonces and page tokens are HMACs under it. 32 octets. */
+  readonly operatorKey: Uint8Array;
+  /** A listener could not be had: the role cannot serve. Told at most once a listener. */
+  readonly failed: (what: string, error: Error) => void;
+}
+/** A role that runs. `start…(context, config)` returns it. */
+export interface RunningRole {
+  /** Says goodbye to peers, closes everything, then calls `stopped`. */
+  stop(stopped: () => void): void;
+}
+
+export interface BrokerConfig {
+  readonly cops: Address;
+  readonly topology: Topology;
+}
+export interface Topology {
+  readonly edges: readonly {
+    readonly id: string; // the edge's PEPID and member id
+    readonly site: string;
+    /** The site's access network, all viewers together, kbit/s. */
+    readonly accessKbps: number;
+    /** Names of core links from this edge to the core's hub, in order: a path between edges is the union. */
+    readonly coreLinks: readonly string[];
+  }[];
+  readonly links: readonly { readonly name: string; readonly kbps: number }[];
+}
+export interface EdgeConfig {
+  readonly id: string;
+  readonly site: string;
+  /** Where DSs connect. */
+  readonly cops: Address;
+  readonly broker: Address;
+  /** Address of RTP in and out; also the only source of its groups. */
+  readonly mediaAddress: string;
+  /** Interface for multicast, its local address. */
+  readonly multicastInterface: string;
+  /** First of the UDP ports for ingest, and how many. */
+  readonly ingestPorts: { readonly first: number; readonly count: number };
+  /** WebSocket delivery. */
+  readonly mediaWs: Address;
+  readonly origins: readonly string[];
+}
+export interface RegistrationConfig {
+  readonly domain: string;
+  /** SQLite file, or ":memory:". */
+  readonly database: string;
+  /** Which DS is nearest to whom: longest prefix wins, e.g. { ds: "ds1", prefix: "10.1.0.0/16" }. */
+  readonly placement: readonly { readonly ds: string; readonly prefix: string }[];
+}
+export interface WebConfig {
+  readonly domain: string;
+  readonly listen: Address;
+  /** Folder of the built page. */
+  readonly pages: string;
+  /** WebSocket upstreams by member id, "ip:port": SIP of each DS, media of each edge. */
+  readonly sip: Readonly<Record<string, string>>;
+  readonly media: Readonly<Record<string, string>>;
+  /** Origins a page may come from, e.g. "http://localhost:8080". */
+  readonly origins: readonly string[];
+}
+export interface DsConfig {
+  readonly id: string;
+  readonly site: string;
+  readonly domain: string;
+  readonly udp: Address;
+  readonly ws: Address;
+  /** Its edge's COPS address and member id. */
+  readonly edge: Address;
+  readonly edgeId: string;
+  /** Offered in this order (RFC 8760). */
+  readonly digest: readonly ("SHA-256" | "MD5")[];
+  readonly origins: readonly string[];
+}

@@ -1,0 +1,68 @@
+/**
+ * Calls: both sides of INVITE dialogs (RFC 3261 §12-§15) for a client, a server's back-to-back leg, or a simulation.
+ * `Calls` (calls.ts) is a service between a `TransactionPort` and a `CallUser`.
+ */
+import type { Ticket } from "#base/ticket.ts";
+import type { Headers } from "../wire/headers.ts";
+import type { NameAddr, SipRequest, SipResponse, SipUri } from "../wire/message.ts";
+import type { Destination, Flow } from "./ports.ts";
+
+/** Names one call leg within a `Calls`: made by it, never reused. */
+export type CallId = number;
+
+export interface Credentials {
+  readonly user: string;
+  readonly password: string;
+}
+
+export interface OutgoingCall {
+  readonly target: SipUri;
+  readonly from: NameAddr; // tag is added
+  readonly to: NameAddr;
+  /** Pre-loaded route set; the first is where the request goes unless `via` is given. */
+  readonly route?: readonly NameAddr[];
+  readonly via: Destination;
+  /** Our Contact. */
+  readonly contact: NameAddr;
+  readonly headers?: readonly (readonly [name: string, value: string])[];
+  readonly body?: { readonly type: string; readonly bytes: Uint8Array };
+  /** To answer 401 and 407 with (RFC 3261 §22.2, RFC 8760); without, they are final. */
+  readonly credentials?: Credentials;
+}
+
+export type CallEnd =
+  | { readonly kind: "bye"; readonly headers: Headers } // the far end hung up (Reason: see headers)
+  | { readonly kind: "local" } // we hung up
+  | { readonly kind: "rejected"; readonly response: SipResponse } // final response other than 2xx to our INVITE
+  | { readonly kind: "failed"; readonly cause: "timeout" | "transport" } // no final response, or no ACK for 64*T1
+  | { readonly kind: "canceled" }; // an incoming call's CANCEL, answered with 487
+
+/** What a call's owner makes happen. */
+export interface CallPort {
+  invite(call: OutgoingCall): CallId;
+  /** Answers an incoming INVITE or re-INVITE provisionally (101-199 make an early dialog). */
+  ring(call: CallId, status: number): void;
+  /** 2xx, retransmitted until ACK; leaves once `ticket` is safe. `contact` is ours. */
+  accept(
+    call: CallId,
+    answer: { contact: NameAddr; body?: { type: string; bytes: Uint8Array }; headers?: readonly (readonly [string, string])[] },
+    ticket?: Ticket,
+  ): void;
+  reject(call: CallId, status: number, reason?: string, headers?: readonly (readonly [string, string])[]): void;
+  /** ACK of a 2xx to our INVITE, with the answer if the 2xx was the offer. Must be called once after `onAnswered`. */
+  ack(call: CallId, body?: { type: string; bytes: Uint8Array }): void;
+  /** BYE once established, CANCEL before; harmless after the end. `reason` = a Reason header (RFC 3326). */
+  end(call: CallId, reason?: string): void;
+}
+
+/** What can happen to a call. `onEnded` is told exactly once for each call, last. */
+export interface CallUser {
+  /** A new dialog is asked for; `ring`, `accept` or `reject` it. */
+  onInvite(call: CallId, request: SipRequest, flow: Flow): void;
+  onProvisional(call: CallId, response: SipResponse): void;
+  /** 2xx to our INVITE. */
+  onAnswered(call: CallId, response: SipResponse): void;
+  /** ACK for our 2xx. */
+  onEstablished(call: CallId, ack: SipRequest): void;
+  onEnded(call: CallId, end: CallEnd): void;
+}

@@ -1,0 +1,35 @@
+/** Channels and who watches them. */
+
+/** What registration knows of a channel and pushes to every DS. */
+export type ChannelRecord = {
+  readonly name: string;
+  readonly owner: string;
+  readonly title: string;
+  readonly mode: "open"; // `ask` comes with the paper's end-to-end flow
+  /** Wanted channel rate at sign-up, kbit/s. */
+  readonly kbps: number;
+};
+
+/** A row of the table "channels": a channel on air. Key: name. Owner: the DS of the broadcaster. */
+export type OnAir = {
+  readonly name: string;
+  readonly title: string;
+  readonly owner: string;
+  readonly site: string;
+  readonly kbps: number;
+  /** Edge where the stream enters, its member id. */
+  readonly edge: string;
+  /** "ip:port" and the only source of the source edge's group. */
+  readonly group: string;
+  readonly source: string;
+  readonly sinceWallMs: number;
+};
+
+/** A row of the table "sessions": one viewing session. Key: joinId. Owner: the viewer's DS. */
+export type Session = {
+  readonly joinId: string;
+  readonly user: string;
+  readonly channel: string;
+  readonly kbps: number;
+  readonly callId: string;
+};
