@@ -12,5 +12,7 @@ export const LIMITS = {
   // media
   // broker, edge
   // tv
+  /** Without a decision for so long a reservation is given up: DRQ, 504 (PROTOCOL §4). ms, 500..10,000. */
+  edgeSilenceMs: 2_000,
   // store, registration, http
 } as const;

@@ -2,17 +2,9 @@
  * What registration says over the overlay. Topics are answered by the member with role "registration"; bodies are these
  * types as JSON. A failure answers `{ error, message }` with `error` one of `FAULTS`.
  */
-import type { ChannelRecord } from "#tv/types.ts";
+import type { ChannelRecord, SubscriberRecord } from "#tv/types.ts";
 
-/** Pushed to every DS: what it needs to serve a user (DESIGN §6). */
-export type SubscriberRecord = {
-  readonly user: string;
-  /** Own subscribers have this DS as home (highest priority, [B2]). */
-  readonly home: string; // member id of the DS
-  readonly accessKbps: number;
-  /** One for each device secret: H(user:realm:secret) per RFC 7616 §3.4.2, in hex. */
-  readonly ha1: readonly { readonly id: string; readonly md5: string; readonly sha256: string }[];
-};
+export type { ChannelRecord, SubscriberRecord };
 
 export const FAULTS = {
   nameTaken: "name-taken",

@@ -10,6 +10,17 @@ export type ChannelRecord = {
   readonly kbps: number;
 };
 
+/** What a DS needs to serve a user: registration pushes it to every DS (DESIGN §6). */
+export type SubscriberRecord = {
+  readonly user: string;
+  /** Member id of his DS: there his data has the highest priority [B2]. */
+  readonly home: string;
+  /** Access rate as stored at sign-up, kbit/s; 0 = not limited. */
+  readonly accessKbps: number;
+  /** One for each device secret: H(user:realm:secret) (RFC 7616 §3.4.2), in hex. */
+  readonly ha1: readonly { readonly id: string; readonly md5: string; readonly sha256: string }[];
+};
+
 /** A row of the table "channels": a channel on air. Key: name. Owner: the DS of the broadcaster. */
 export type OnAir = {
   readonly name: string;
