@@ -11,7 +11,11 @@ class ManualClock implements Clock {
   timer(atMs: number, fire: () => void) {
     const timer = { atMs, fire, cancelled: false };
     this.#timers.push(timer);
-    return { cancel: () => void (timer.cancelled = true) };
+    return {
+      cancel: () => {
+        timer.cancelled = true;
+      },
+    };
   }
   goTo(atMs: number): void {
     for (;;) {
@@ -79,4 +83,22 @@ test("Deadlines forgets an item that is deleted, and one may be set again while 
   deadlines.set(gone, 300);
   clock.goTo(400);
   assert.deepEqual(fired, [["gone", 300]]);
+});
+
+test("Deadlines does not fire an item that another of its slot deleted, nor fire a moved one early", () => {
+  const { clock, item } = wheel();
+  const fired: string[] = [];
+  const [first, deleted, moved] = [item("first"), item("deleted"), item("moved")];
+  const deadlines = new Deadlines<Item>(clock, (due) => {
+    fired.push(due.name);
+    if (due !== first) return;
+    deadlines.delete(deleted);
+    deadlines.delete(moved);
+    deadlines.set(moved, 500);
+  });
+  for (const one of [first, deleted, moved]) deadlines.set(one, 100);
+  clock.goTo(400);
+  assert.deepEqual(fired, ["first"]);
+  clock.goTo(600);
+  assert.deepEqual(fired, ["first", "moved"]);
 });

@@ -73,6 +73,7 @@ export class Deadlines<T extends Timed> {
       const items = this.#slots.get(slot) ?? [];
       this.#slots.delete(slot);
       for (const item of items) {
+        if (this.#slotOf(item.wheelAtMs) !== slot) continue; // deleted or moved by one that fired before it
         item.wheelAtMs = Infinity;
         this.#due(item, nowMs);
       }
