@@ -1,0 +1,1 @@
+export { type WebServerConfig, type WebServerPorts, webServer } from "./server.ts";
