@@ -6,7 +6,29 @@ export const LIMITS = {
   // host
   /** Octets queued on one stream before it is closed. 64 KiB..16 MiB. */
   streamQueuedBytes: 1024 * 1024,
+  /** Without an answer for so long a connection attempt fails. ms, 1,000..60,000. */
+  connectMs: 10_000,
+  /** A stream or message connection that was closed and is still not gone is dropped. ms, 500..60,000. */
+  lingerMs: 5_000,
+  /** A larger message closes a message connection that this side opened. Octets, 64 KiB..64 MiB. */
+  clientMessageBytes: 4 * 1024 * 1024,
   // sip
+  /** A longer SIP message is answered 513 where it can be. Octets, 8 KiB..64 KiB. */
+  sipMessageBytes: 64 * 1024,
+  /** A longer WebSocket message closes its connection with 1009. Octets, sipMessageBytes..1 MiB. */
+  sipFrameBytes: 256 * 1024,
+  /** Header fields of one message. 64..1,024. */
+  sipHeaderFields: 256,
+  /** One header field, folded lines together. Characters, 1 KiB..32 KiB. */
+  sipHeaderChars: 16 * 1024,
+  /** A longer Request-URI is answered 414. Characters, 256..8 KiB. */
+  sipUriChars: 2_048,
+  /** Server transactions at once; a request above is answered by a stateless 503 (PROTOCOL §17). 1,000..1,000,000. */
+  sipServerTransactions: 100_000,
+  /** Client transactions at once; one above fails as if its transport did. 1,000..1,000,000. */
+  sipClientTransactions: 100_000,
+  /** Lines of one session description. 64..4,096. */
+  sdpLines: 512,
   // cops
   // overlay
   // media
@@ -14,6 +36,8 @@ export const LIMITS = {
   // tv
   /** Without a decision for so long a reservation is given up: DRQ, 504 (PROTOCOL §4). ms, 500..10,000. */
   edgeSilenceMs: 2_000,
+  /** Calls to channels at one DS, being set up or running; further ones get 503. 100..100,000. */
+  dsCalls: 20_000,
   // store, registration, http
   /** Octets of a request's body to the page's API; more is answered with 413. 4 KiB..1 MiB. */
   httpBodyBytes: 16 * 1024,

@@ -1,0 +1,74 @@
+import { spawnSync } from "node:child_process";
+import dgram from "node:dgram";
+import net from "node:net";
+
+/** What the machine offers; each fault is one line for a person: what is off, and what happens instead. */
+export interface Machine {
+  readonly multicast: boolean;
+  readonly ffmpeg: boolean;
+}
+
+const PROBE_GROUP = "232.0.0.255"; // within 232/8, never given to a channel
+const PROBE_TIMEOUT_MS = 500;
+
+/** Looks at multicast on loopback and for ffmpeg. */
+export async function checkMachine(): Promise<Machine> {
+  return { multicast: await multicastWorks("127.0.0.1"), ffmpeg: spawnSync("ffmpeg", ["-version"], { stdio: "ignore" }).status === 0 };
+}
+
+export function machineFaults(machine: Machine): string[] {
+  const faults: string[] = [];
+  if (!machine.multicast)
+    faults.push(
+      "Multicast does not work on the loopback interface: one site runs instead of two, and `sipcast watch` needs --unicast.",
+    );
+  if (!machine.ffmpeg)
+    faults.push("ffmpeg is not installed: `sipcast broadcast` takes MPEG-TS files with H.264 and AAC as they are, and nothing else.");
+  return faults;
+}
+
+/** Whether a source-specific group (RFC 4607) on that interface brings back what is sent to it. */
+function multicastWorks(address: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = dgram.createSocket({ type: "udp4", reuseAddr: true });
+    const end = (works: boolean): void => {
+      clearTimeout(timer);
+      socket.close();
+      resolve(works);
+    };
+    const timer = setTimeout(() => end(false), PROBE_TIMEOUT_MS);
+    socket.once("error", () => end(false));
+    socket.once("message", () => end(true));
+    socket.bind(0, () => {
+      try {
+        socket.setMulticastInterface(address);
+        socket.addSourceSpecificMembership(address, PROBE_GROUP, address);
+        socket.send("sipcast", socket.address().port, PROBE_GROUP);
+      } catch {
+        end(false);
+      }
+    });
+  });
+}
+
+/** The first port from `wanted` on that nobody listens on; `undefined` when `tries` in a row are taken. */
+export async function freeTcpPort(host: string, wanted: number, tries: number): Promise<number | undefined> {
+  for (let port = wanted; port < wanted + tries; port++) if (await tcpFree(host, port)) return port;
+  return undefined;
+}
+
+export function tcpFree(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once("error", () => resolve(false));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
+
+export function udpFree(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = dgram.createSocket("udp4");
+    socket.once("error", () => resolve(false));
+    socket.bind(port, host, () => socket.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,84 @@
+#!/usr/bin/env node
+import { Command, InvalidArgumentError, Option } from "commander";
+import { runBroadcast } from "./broadcast.ts";
+import { runDemo } from "./demo.ts";
+import { UsageError } from "./console.ts";
+import { runSimulate } from "./simulate.ts";
+import { runWatch } from "./watch.ts";
+
+const whole =
+  (least: number, most: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw new InvalidArgumentError(`Give a whole number from ${least} to ${most}.`);
+    return value;
+  };
+const DIGESTS = ["SHA-256", "MD5"] as const;
+function digestList(text: string): (typeof DIGESTS)[number][] {
+  return text.split(",").map((name) => {
+    const known = DIGESTS.find((digest) => digest.toLowerCase() === name.trim().toLowerCase());
+    if (!known) throw new InvalidArgumentError(`Give SHA-256, MD5, or both separated by a comma.`);
+    return known;
+  });
+}
+/** How a command line client reaches its DS and who it is; without them, the demo running on this machine is asked. */
+const clientOptions = (command: Command): Command =>
+  command
+    .option("--ds <host:port>", "SIP address of your DS (default: the demo on this machine)")
+    .option("--domain <name>", "domain of the service (default: the demo's)")
+    .option("--user <name>", "who you are (default: a sample account of the demo)")
+    .addOption(new Option("--secret <secret>", "your device secret").env("SIPCAST_SECRET"));
+
+const program = new Command("sipcast")
+  .description("Live television on an operator's own network")
+  .showHelpAfterError()
+  .configureHelp({ showGlobalOptions: true });
+
+program
+  .command("demo")
+  .description("run a whole operator on this machine's loopback: two sites, sample channels, the page")
+  .option("--json", "print one line of JSON once ready, nothing else on standard output")
+  .option("--trace", "print every SIP and COPS message as a ladder")
+  .option("--base-port <port>", "first port of everything but the page; ten a site", whole(1_024, 60_000))
+  .option("--web-port <port>", "port of the page", whole(1, 65_535))
+  .option("--sites <n>", "1 or 2", whole(1, 2), 2)
+  .option("--access-kbps <n>", "bandwidth for all viewers of a site together", whole(1, 100_000_000), 100_000)
+  .option("--core-kbps <n>", "bandwidth between the sites", whole(1, 100_000_000), 1_000_000)
+  .option("--digest <list>", "digest algorithms offered, in order", digestList, [...DIGESTS])
+  .option("--no-samples", "without the two sample channels on air")
+  .action(runDemo);
+
+clientOptions(program.command("broadcast"))
+  .description("put a channel of yours on air from an MPEG-TS file, over and over")
+  .argument("<channel>", "name of the channel")
+  .argument("<file>", "MPEG-TS file with H.264 and AAC")
+  .option("--rate <kbit/s>", "bandwidth to reserve (default: the channel's)", whole(64, 20_000))
+  .action(runBroadcast);
+
+clientOptions(program.command("watch"))
+  .description("receive a channel by multicast")
+  .argument("<channel>", "name of the channel")
+  .requiredOption("-o, --output <file>", "where the MPEG-TS goes; - is standard output")
+  .option("--unicast", "ask for a stream of your own instead of the group")
+  .option("--interface <address>", "local address of the interface to join the group on", "127.0.0.1")
+  .option("--seconds <n>", "stop after so many seconds of picture", whole(1, 86_400))
+  .action(runWatch);
+
+program
+  .command("simulate")
+  .description("run a scenario of the product's own servers and clients in virtual time")
+  .argument("[scenario]", "first-light, change or refuse", "first-light")
+  .option("--seed <n>", "decides everything that is random", whole(0, 2 ** 31 - 1), 1)
+  .option("--cops-ms <n>", "what COPS takes at an edge; the paper's figure is 100", whole(0, 1_000), 0)
+  .option("--trace", "print every SIP and COPS message as a ladder")
+  .option("--json", "print one JSON object")
+  .action(runSimulate);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`sipcast: ${error.message}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,91 @@
+import { CLIENT_TYPE, type Attributes } from "#cops/engine/types.ts";
+import { provisionGrant, provisionRequestAttributes } from "#cops/engine/iptv.ts";
+import type { CallEnd, CallId } from "#sip/engine/call-types.ts";
+import type { SipRequest } from "#sip/wire/message.ts";
+import type { ChannelRecord } from "../types.ts";
+import type { Reservation, ReservationUser } from "./admission.ts";
+import type { ChannelCall, ChannelInvite, ChannelPorts } from "./ports.ts";
+import { incompatibleMedia, refusalAnswer, type FinalAnswer } from "./refusals.ts";
+import { ingestDescription, readIngestOffer } from "./session-sdp.ts";
+
+const UNTIL_REMOVED_SEC = Infinity;
+
+/** One broadcaster on air: provisioned at his edge, then announced to every DS [B8] (PROTOCOL §2, §3 form 1). */
+export class Broadcast implements ChannelCall, ReservationUser {
+  readonly channel: ChannelRecord;
+  readonly #ports: ChannelPorts;
+  readonly #call: CallId;
+  readonly #invite: ChannelInvite;
+  #reservation: Reservation | undefined;
+  #announced = false;
+
+  constructor(ports: ChannelPorts, call: CallId, invite: ChannelInvite, channel: ChannelRecord) {
+    this.#ports = ports;
+    this.#call = call;
+    this.#invite = invite;
+    this.channel = channel;
+  }
+
+  start(): void {
+    const offer = readIngestOffer(this.#invite.request);
+    if (!offer) return this.#reject(incompatibleMedia(this.#ports.here.hostName));
+    const attributes = provisionRequestAttributes({
+      joinId: this.#ports.joinId(this.#invite.request),
+      channel: this.channel.name,
+      user: this.#invite.user,
+      kbps: offer.kbps ?? this.channel.kbps,
+      sender: this.#invite.flow.remote.host,
+    });
+    this.#reservation = this.#ports.admission.ask(CLIENT_TYPE.provisioning, { kind: "configuration", attributes }, this);
+  }
+
+  onGranted(attributes: Attributes): void {
+    const grant = provisionGrant(attributes);
+    const { request, flow } = this.#invite;
+    const body = grant && ingestDescription(request, grant, this.#ports.wallMs());
+    if (!body) {
+      this.#release();
+      return this.#reject({ status: 500, headers: [] });
+    }
+    const { here, onAir } = this.#ports;
+    const { name, title, owner } = this.channel;
+    const row = {
+      name,
+      title,
+      owner,
+      site: here.site,
+      kbps: grant.kbps,
+      edge: here.edgeId,
+      group: grant.group,
+      source: grant.source,
+      sinceWallMs: this.#ports.wallMs(),
+    };
+    const ticket = onAir.put(name, row, 1, UNTIL_REMOVED_SEC);
+    this.#announced = true;
+    this.#ports.calls.accept(this.#call, { contact: this.#ports.contact(flow), body }, ticket);
+  }
+  onRefused(reason: string): void {
+    this.#reservation = undefined;
+    this.#reject(refusalAnswer(reason, this.#ports.here.hostName));
+  }
+  onTakenBack(reason: string): void {
+    this.#reservation = undefined;
+    this.#ports.calls.end(this.#call, `COPS;text="${reason}"`);
+  }
+
+  onEstablished(_ack: SipRequest): void {
+    if (this.#reservation) this.#ports.admission.report(this.#reservation);
+  }
+  onEnded(_end: CallEnd): void {
+    if (this.#announced) this.#ports.onAir.remove(this.channel.name);
+    this.#release();
+  }
+
+  #reject(answer: FinalAnswer): void {
+    this.#ports.calls.reject(this.#call, answer.status, undefined, answer.headers);
+  }
+  #release(): void {
+    if (this.#reservation) this.#ports.admission.release(this.#reservation, "tear");
+    this.#reservation = undefined;
+  }
+}
