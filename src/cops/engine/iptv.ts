@@ -4,6 +4,8 @@
  * BER). Both are tables in `../wire/`: to add an attribute, add a row and its golden message.
  */
 
+import type { Attributes } from "./types.ts";
+
 /** A viewer's join, asked by a DS of its edge and repeated by the edge to the broker. */
 export interface JoinRequest {
   /** The reservation's own name: 32 hex digits from Call-ID and the caller's tag (PROTOCOL §7). */
@@ -62,6 +64,8 @@ export interface EdgePolicy {
   readonly localQuotaKbps: number;
   /** What channels that enter here may take of the edge's links, all together, kbit/s: provisioned beforehand. */
   readonly ingestKbps: number;
+  /** The edge's access link: its viewers all together never take more, whoever decides, kbit/s. */
+  readonly accessKbps: number;
 }
 /** `reason` of a Remove decision. */
 export const REFUSAL = {
@@ -74,6 +78,76 @@ export const REFUSAL = {
   unknownEdge: "unknown-edge",
   mediaGone: "media-gone", // unsolicited: nobody takes the stream any more
   preempted: "preempted",
+  malformed: "malformed", // the request's own fault
   brokerSilent: "broker-silent",
 } as const;
 export type Refusal = (typeof REFUSAL)[keyof typeof REFUSAL];
+
+/** What a value must be: "count" is 0 or more, "rate" 1 or more; a list names the only words allowed. */
+type Rule = "text" | "text?" | "count" | "rate" | readonly string[];
+type Shape<T> = { readonly [K in keyof Required<T>]: Rule };
+
+const isWhole = (value: unknown, least: number): boolean => Number.isSafeInteger(value) && Number(value) >= least;
+function obeys(value: string | number | undefined, rule: Rule): boolean {
+  if (rule === "text") return typeof value === "string" && value !== "";
+  if (rule === "text?") return value === undefined || typeof value === "string";
+  if (rule === "count") return isWhole(value, 0);
+  if (rule === "rate") return isWhole(value, 1);
+  return rule.includes(String(value));
+}
+/** The record that a peer's attributes say, without what its shape does not name; `undefined` where it breaks a rule. */
+function read<T>(shape: Shape<T>): (attributes: Attributes) => T | undefined {
+  const fields = Object.entries<Rule>(shape);
+  return (attributes) => {
+    if (!fields.every(([name, rule]) => obeys(attributes[name], rule))) return undefined;
+    const present = fields.flatMap(([name]) => (attributes[name] === undefined ? [] : [[name, attributes[name]]]));
+    return Object.fromEntries(present) as T;
+  };
+}
+function write<T extends object>(record: T): Attributes {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
+}
+
+export const joinRequest = read<JoinRequest>({
+  joinId: "text",
+  channel: "text",
+  user: "text",
+  kbps: "rate",
+  accessKbps: "count",
+  sourceEdge: "text",
+  coreGroup: "text",
+  coreSource: "text",
+  delivery: ["multicast", "unicast", "websocket"],
+  unicastTo: "text?",
+  replaces: "text?",
+});
+export const joinGrant = read<JoinGrant>({
+  kbps: "rate",
+  parentEdge: "text?",
+  group: "text?",
+  source: "text?",
+  token: "text?",
+  mediaBase: "text?",
+});
+export const provisionRequest = read<ProvisionRequest>({
+  joinId: "text",
+  channel: "text",
+  user: "text",
+  kbps: "rate",
+  sender: "text",
+});
+export const provisionGrant = read<ProvisionGrant>({ kbps: "rate", group: "text", source: "text", ingest: "text" });
+export const edgePolicy = read<EdgePolicy>({
+  groupFirst: "text",
+  groupCount: "count",
+  groupPort: "rate",
+  maxChannelKbps: "count",
+  localQuotaKbps: "count",
+  ingestKbps: "count",
+  accessKbps: "count",
+});
+export const joinRequestAttributes = write<JoinRequest>;
+export const joinGrantAttributes = write<JoinGrant>;
+export const provisionRequestAttributes = write<ProvisionRequest>;
+export const provisionGrantAttributes = write<ProvisionGrant>;
+export const edgePolicyAttributes = write<EdgePolicy>;
