@@ -27,9 +27,27 @@ export const LIMITS = {
   sipServerTransactions: 100_000,
   /** Client transactions at once; one above fails as if its transport did. 1,000..1,000,000. */
   sipClientTransactions: 100_000,
+  /** Digest nonces whose counts one server remembers; about 200 octets each. 1,000..1,000,000. */
+  sipNonces: 65_536,
+  /** How often one request is sent again with other credentials before its 401 or 407 is final. 1..10. */
+  sipDigestRepeats: 3,
   /** Lines of one session description. 64..4,096. */
   sdpLines: 512,
   // cops
+  /** Octets of one COPS message, header included: a longer one is refused by its header. 1 KiB..1 MiB. */
+  copsMessageBytes: 64 * 1024,
+  /** Octets of a client handle (RFC 2748 §2.2.1 names no bound). 4..1,024. */
+  copsHandleBytes: 64,
+  /** Octets of one attribute of text in ClientSI or Decision data. 64..4,096. */
+  copsAttributeBytes: 256,
+  /** Requests of a PEP that wait for CAT. 16..65,536. */
+  copsWaitingRequests: 1024,
+  /** Request states of one PEP connection in a PDP: a REQ for one more is answered by an Error. 1..1,000,000. */
+  copsStatesPerConnection: 65_536,
+  /** PEP connections of a PDP: one more is closed at once. 1..65,536. */
+  copsPepConnections: 1024,
+  /** Ms that a connection may be without any open client-type: connecting, OPN and CAT included. 1,000..60,000. */
+  copsOpenMs: 5_000,
   // overlay
   // media
   // broker, edge
