@@ -1,1 +1,1 @@
-export { type WebServerConfig, type WebServerPorts, webServer } from "./server.ts";
+export { type WebServerPorts, webServer } from "./server.ts";

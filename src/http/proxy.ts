@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { LIMITS } from "#base/limits.ts";
 import { mintUserToken, USER_TOKEN_COOKIE } from "#base/user-token.ts";
 import type { BrowserHost } from "#host/host.ts";
+import type { WebConfig } from "#roles/types.ts";
 import { type Answer, refusal } from "./registration.ts";
 
 /** What of a page's handshake (RFC 6455 §4.1) goes on; the session cookie stays here. */
@@ -30,12 +31,6 @@ export interface ProxyPorts {
   /** Whose session cookie this Cookie header holds. */
   userOf(cookieHeader: string | undefined): Promise<Answer<string>>;
 }
-export interface ProxyConfig {
-  /** "ip:port" by member id. */
-  readonly sip: Readonly<Record<string, string>>;
-  readonly media: Readonly<Record<string, string>>;
-  readonly origins: readonly string[];
-}
 interface Upstream {
   readonly host: string;
   readonly port: number;
@@ -56,7 +51,7 @@ export class WebSocketProxy {
   /** Handshakes not passed on, by HTTP status. */
   readonly refused = new Map<number, number>();
 
-  constructor(ports: ProxyPorts, config: ProxyConfig) {
+  constructor(ports: ProxyPorts, config: Pick<WebConfig, "sip" | "media" | "origins">) {
     this.#ports = ports;
     this.#origins = config.origins;
     this.#sip = upstreams(config.sip);

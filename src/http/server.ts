@@ -5,26 +5,17 @@ import fastify, { type FastifyError, type FastifyInstance } from "fastify";
 import { LIMITS } from "#base/limits.ts";
 import type { Logger } from "#base/log.ts";
 import type { BrowserHost, Timer } from "#host/host.ts";
-import type { Overlay } from "#overlay/types.ts";
+import type { RoleContext, WebConfig } from "#roles/types.ts";
 import type { ApiFailure } from "./api.ts";
 import { apiRoutes, SESSION_COOKIE } from "./api-routes.ts";
 import { EventStream } from "./events.ts";
 import { Guide } from "./guide.ts";
-import { type ProxyConfig, WebSocketProxy } from "./proxy.ts";
+import { WebSocketProxy } from "./proxy.ts";
 import { type Answer, NOT_SIGNED_IN, Registration } from "./registration.ts";
 import { Tries } from "./tries.ts";
 
-export interface WebServerPorts {
-  readonly host: BrowserHost;
-  readonly overlay: Overlay;
-  readonly log: Logger;
-  readonly operatorKey: Uint8Array;
-}
-export interface WebServerConfig extends ProxyConfig {
-  readonly domain: string;
-  /** Folder of the built page. */
-  readonly pages: string;
-}
+/** What of a role's context the server needs. */
+export type WebServerPorts = Pick<RoleContext, "host" | "overlay" | "log" | "operatorKey">;
 
 /** The guide is fetched anew so often, in case a push was lost. */
 const REFRESH_MS = 30_000;
@@ -32,7 +23,7 @@ const REFRESH_MS = 30_000;
 const REQUEST_MS = 10_000;
 
 /** The web server of one operator, not listening yet: page, API, events and the WebSocket proxy. */
-export async function webServer(ports: WebServerPorts, config: WebServerConfig): Promise<FastifyInstance> {
+export async function webServer(ports: WebServerPorts, config: WebConfig): Promise<FastifyInstance> {
   const { host, overlay } = ports;
   const app = fastify({
     bodyLimit: LIMITS.httpBodyBytes,
