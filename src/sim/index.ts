@@ -1,0 +1,3 @@
+export { simNetwork } from "./network.ts";
+export { runTwice, simTest } from "./sim-test.ts";
+export type { Faults, SimNetwork } from "./types.ts";

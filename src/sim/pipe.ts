@@ -1,0 +1,48 @@
+import type { Fabric } from "./fabric.ts";
+
+/** One direction of a connection: everything arrives, in order; it waits while the two machines are cut off. */
+export class Pipe<Item> {
+  /** Octets on their way. */
+  queuedBytes = 0;
+  readonly #fabric: Fabric;
+  readonly #from: string;
+  readonly #to: string;
+  readonly #arrived: (items: readonly Item[]) => void;
+  readonly #items: { item: Item; octets: number; atMs: number }[] = [];
+  #lastMs = 0;
+
+  /** `arrived` gets everything that arrives at one instant together. */
+  constructor(fabric: Fabric, from: string, to: string, arrived: (items: readonly Item[]) => void) {
+    this.#fabric = fabric;
+    this.#from = from;
+    this.#to = to;
+    this.#arrived = arrived;
+  }
+
+  push(item: Item, octets: number, handlingMs: number): void {
+    const { agenda } = this.#fabric;
+    this.#lastMs = Math.max(this.#lastMs, agenda.nowMs + this.#fabric.delayMs(this.#from, this.#to) + handlingMs);
+    this.#items.push({ item, octets, atMs: this.#lastMs });
+    this.queuedBytes += octets;
+    agenda.at(this.#lastMs, this.#deliver);
+  }
+
+  /** What is on its way is lost. */
+  clear(): void {
+    this.#items.length = 0;
+    this.queuedBytes = 0;
+  }
+
+  readonly #deliver = (): void => {
+    if (this.#fabric.isCut(this.#from, this.#to)) {
+      this.#fabric.onHeal(this.#from, this.#to, this.#deliver);
+      return;
+    }
+    const { nowMs } = this.#fabric.agenda;
+    const later = this.#items.findIndex(({ atMs }) => atMs > nowMs);
+    const due = this.#items.splice(0, later < 0 ? this.#items.length : later);
+    if (due.length === 0) return;
+    for (const { octets } of due) this.queuedBytes -= octets;
+    this.#arrived(due.map(({ item }) => item));
+  };
+}

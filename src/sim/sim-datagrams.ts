@@ -1,0 +1,117 @@
+import type { Address, DatagramBind, DatagramHandlers, DatagramPort } from "#host/host.ts";
+import type { Fabric } from "./fabric.ts";
+import type { SimHost } from "./sim-host.ts";
+
+/** What UDP over IPv4 carries at most. */
+const MAX_DATAGRAM_OCTETS = 65_507;
+
+export const isMulticast = (host: string): boolean => {
+  const first = Number.parseInt(host, 10);
+  return host.includes(":") ? /^ff/i.test(host) : first >= 224 && first <= 239;
+};
+export const isWildcard = (host: string): boolean => host === "0.0.0.0" || host === "::";
+
+/** A datagram socket of one simulated machine. */
+export class SimDatagrams implements DatagramPort {
+  readonly bind: DatagramBind;
+  readonly #host: SimHost;
+  readonly #fabric: Fabric;
+  readonly #handlers: DatagramHandlers;
+  readonly #joined = new Set<string>(); // "group" or "group source"
+  #port = 0; // 0 until bound
+  #open = true;
+  #held: { bytes: Uint8Array; to: Address }[] = []; // sent before it was bound
+
+  constructor(host: SimHost, fabric: Fabric, bind: DatagramBind, handlers: DatagramHandlers) {
+    this.#host = host;
+    this.#fabric = fabric;
+    this.bind = bind;
+    this.#handlers = handlers;
+    host.soon(() => this.#bind());
+  }
+
+  #bind(): void {
+    if (!this.#open) return;
+    const { host: at, shared } = this.bind;
+    const port = this.bind.port || this.#host.freePort();
+    const others = this.#host.sockets.get(port) ?? [];
+    const inUse = others.some((other) => overlap(other.bind.host, at) && !(other.bind.shared && shared));
+    if (inUse || !(isWildcard(at) || isMulticast(at) || at === this.#host.address)) {
+      this.#open = false;
+      const code = inUse ? "EADDRINUSE" : "EADDRNOTAVAIL";
+      this.#handlers.failed(Object.assign(new Error(`bind ${code} ${at}:${port}`), { code }));
+      return;
+    }
+    this.#port = port;
+    this.#host.sockets.set(port, [...others, this]);
+    this.#handlers.bound?.({ host: at, port });
+    for (const { bytes, to } of this.#held.splice(0)) this.#send(bytes, to);
+  }
+
+  send(bytes: Uint8Array, to: Address): void {
+    if (!this.#open || bytes.length > MAX_DATAGRAM_OCTETS) return;
+    if (this.#port === 0) this.#held.push({ bytes: bytes.slice(), to });
+    else this.#send(bytes.slice(), to);
+  }
+
+  #send(bytes: Uint8Array, to: Address): void {
+    const local = { host: this.#host.address, port: this.#port };
+    const receivers = isMulticast(to.host) ? [...this.#fabric.hosts.values()] : [this.#fabric.byAddress.get(to.host)];
+    const arrivals = receivers.flatMap((receiver) => (receiver ? this.#arrivals(receiver, to) : []));
+    const event = {
+      atMs: this.#fabric.agenda.nowMs,
+      node: this.#host.name,
+      kind: "datagram",
+      direction: "out",
+      local,
+      remote: to,
+    } as const;
+    this.#fabric.sent({ ...event, bytes, ...(arrivals.length === 0 && { lost: true }) });
+    for (const { receiver, afterMs } of arrivals) {
+      this.#fabric.agenda.at(event.atMs + afterMs, () => {
+        if (receiver.alive && !this.#fabric.isCut(this.#host.name, receiver.name)) receiver.datagramArrived(bytes, local, to);
+      });
+    }
+  }
+
+  /** When the datagram reaches that machine: never, once or twice. */
+  #arrivals(receiver: SimHost, to: Address): { receiver: SimHost; afterMs: number }[] {
+    const [from, at] = [this.#host.name, receiver.name];
+    if (isMulticast(to.host) && !receiver.listensTo(to, this.#host.address)) return [];
+    const { loss, duplicate } = this.#fabric.faults(from, at);
+    if (!receiver.alive || this.#fabric.isCut(from, at) || this.#fabric.happens(loss)) return [];
+    const copies = this.#fabric.happens(duplicate) ? 2 : 1;
+    return Array.from({ length: copies }, () => ({ receiver, afterMs: this.#fabric.delayMs(from, at) }));
+  }
+
+  /** Whether a datagram from there to that group or address is for this socket. */
+  takes(to: Address, from: string): boolean {
+    if (!isMulticast(to.host)) return isWildcard(this.bind.host) || this.bind.host === to.host;
+    if (!isWildcard(this.bind.host) && this.bind.host !== to.host) return false;
+    return this.#joined.has(to.host) || this.#joined.has(`${to.host} ${from}`);
+  }
+
+  /** Hands over a copy and spoils it afterwards: who keeps a slice of it finds out in the simulator. */
+  deliver(bytes: Uint8Array, from: Address): void {
+    const copy = bytes.slice();
+    this.#handlers.datagram(copy, from);
+    copy.fill(0xdd);
+  }
+
+  join(group: string, source?: string): void {
+    if (!isMulticast(group)) throw new Error(`Cannot join ${group}: it is no multicast group`);
+    this.#joined.add(source === undefined ? group : `${group} ${source}`);
+  }
+
+  leave(group: string, source?: string): void {
+    this.#joined.delete(source === undefined ? group : `${group} ${source}`);
+  }
+
+  close(): void {
+    this.#open = false;
+    const rest = (this.#host.sockets.get(this.#port) ?? []).filter((socket) => socket !== this);
+    this.#host.sockets.set(this.#port, rest);
+  }
+}
+
+const overlap = (a: string, b: string): boolean => a === b || isWildcard(a) || isWildcard(b);

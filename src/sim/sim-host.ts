@@ -1,0 +1,173 @@
+import { digest, hmac } from "#base/hash.ts";
+import type {
+  Address,
+  DatagramBind,
+  DatagramHandlers,
+  DigestAlgorithm,
+  Handshake,
+  Host,
+  Listener,
+  ListenHandlers,
+  Log,
+  MessageConnectOptions,
+  MessageHandlers,
+  MessageListenOptions,
+  Refusal,
+  StreamHandlers,
+  StreamOptions,
+  StreamPort,
+  Timer,
+} from "#host/host.ts";
+import { type End, socketError } from "./connection.ts";
+import type { Fabric } from "./fabric.ts";
+import { Random } from "./random.ts";
+import { isWildcard, SimDatagrams } from "./sim-datagrams.ts";
+import { type Disk, SimLog } from "./sim-log.ts";
+import { acceptMessages, connectMessages } from "./sim-messages.ts";
+import { acceptStreams, connectStream } from "./sim-streams.ts";
+
+/** 2026-01-01T00:00:00Z: when virtual time starts. */
+const WALL_START_MS = 1_767_225_600_000;
+const FIRST_FREE_PORT = 49_152; // RFC 6335 §6
+
+/** One simulated machine, from `host()` until it is killed. */
+export class SimHost implements Host {
+  readonly name: string;
+  readonly address: string;
+  alive = true;
+  readonly sockets = new Map<number, SimDatagrams[]>(); // by port
+  readonly streamListeners = new Map<number, (server: End) => void>();
+  readonly messageListeners = new Map<number, ReturnType<typeof acceptMessages>>();
+  readonly ends = new Set<End>();
+  readonly #fabric: Fabric;
+  readonly #random: Random;
+  readonly #disks: Map<string, Disk>;
+  readonly #logs: SimLog[] = [];
+  #nextPort = FIRST_FREE_PORT;
+
+  /** `life` counts the machine's starts: a restarted one must not draw its old ids again. */
+  constructor(fabric: Fabric, name: string, address: string, life: number, disks: Map<string, Disk>) {
+    this.#fabric = fabric;
+    this.name = name;
+    this.address = address;
+    this.#random = new Random(fabric.seed, `host ${name} ${life}`);
+    this.#disks = disks;
+  }
+
+  nowMs(): number {
+    return this.#fabric.agenda.nowMs;
+  }
+
+  wallMs(): number {
+    return WALL_START_MS + this.#fabric.agenda.nowMs;
+  }
+
+  timer(atMs: number, fire: () => void): Timer {
+    const appointment = this.#fabric.agenda.at(atMs, () => {
+      if (this.alive) fire();
+    });
+    return {
+      cancel: () => {
+        appointment.run = undefined;
+      },
+    };
+  }
+
+  /** After what is running now, at the same instant. */
+  soon(run: () => void): void {
+    this.timer(this.nowMs(), run);
+  }
+
+  random(octets: number): Uint8Array {
+    return this.#random.bytes(octets);
+  }
+
+  digest(algorithm: DigestAlgorithm, bytes: Uint8Array): Uint8Array {
+    return digest(algorithm, bytes);
+  }
+
+  hmac(algorithm: DigestAlgorithm, key: Uint8Array, bytes: Uint8Array): Uint8Array {
+    return hmac(algorithm, key, bytes);
+  }
+
+  datagram(bind: DatagramBind, handlers: DatagramHandlers): SimDatagrams {
+    return new SimDatagrams(this, this.#fabric, bind, handlers);
+  }
+
+  /** Whether any socket here takes what is sent from there to that group. */
+  listensTo(to: Address, from: string): boolean {
+    return (this.sockets.get(to.port) ?? []).some((socket) => socket.takes(to, from));
+  }
+
+  /** A group's datagram goes to every socket that takes it, another to the one bound last. */
+  datagramArrived(bytes: Uint8Array, from: Address, to: Address): void {
+    const takers = (this.sockets.get(to.port) ?? []).filter((socket) => socket.takes(to, from.host));
+    for (const socket of to.host === this.address ? takers.slice(-1) : takers) socket.deliver(bytes, from);
+  }
+
+  listen(bind: Address, options: StreamOptions, handlers: ListenHandlers<StreamPort, StreamHandlers>): Listener {
+    return this.#listen(this.streamListeners, bind, acceptStreams(this.#fabric, options, handlers), handlers);
+  }
+
+  connect(to: Address, options: StreamOptions, handlers: StreamHandlers): void {
+    connectStream(this, this.#fabric, to, options, handlers);
+  }
+
+  listenMessages(
+    bind: Address,
+    options: MessageListenOptions,
+    handlers: ListenHandlers<Handshake, MessageHandlers | Refusal>,
+  ): Listener {
+    return this.#listen(this.messageListeners, bind, acceptMessages(options, handlers), handlers);
+  }
+
+  connectMessages(url: string, options: MessageConnectOptions, handlers: MessageHandlers): void {
+    connectMessages(this, this.#fabric, url, options, handlers);
+  }
+
+  #listen<Accept>(
+    listeners: Map<number, Accept>,
+    bind: Address,
+    accept: Accept,
+    handlers: { listening?(at: Address): void; failed(error: Error): void },
+  ): Listener {
+    let open = true;
+    const port = bind.port || this.freePort();
+    this.soon(() => {
+      if (!open) return;
+      const inUse = this.streamListeners.has(port) || this.messageListeners.has(port);
+      open = !inUse && (isWildcard(bind.host) || bind.host === this.address);
+      if (!open) return handlers.failed(socketError(inUse ? "EADDRINUSE" : "EADDRNOTAVAIL", `listen ${bind.host}:${port}`));
+      listeners.set(port, accept);
+      handlers.listening?.({ host: bind.host, port });
+    });
+    return {
+      close: () => {
+        if (open) listeners.delete(port);
+        open = false;
+      },
+    };
+  }
+
+  log(name: string): Log {
+    const disk = this.#disks.get(name) ?? { records: [], tornBytes: 0 };
+    this.#disks.set(name, disk);
+    const log = new SimLog(this.#fabric, disk, this.#random);
+    this.#logs.push(log);
+    return log;
+  }
+
+  freePort(): number {
+    return this.#nextPort++;
+  }
+
+  /** Its peers see their connections reset, unless they are cut off. */
+  crash(): void {
+    this.alive = false;
+    for (const end of this.ends) end.reset(socketError("ECONNRESET", "connection"));
+    for (const log of this.#logs) log.crash();
+    this.sockets.clear();
+    this.streamListeners.clear();
+    this.messageListeners.clear();
+  }
+}

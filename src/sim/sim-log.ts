@@ -1,0 +1,113 @@
+import type { Log } from "#host/host.ts";
+import type { Fabric } from "./fabric.ts";
+import type { Random } from "./random.ts";
+
+const FLUSH_MS = 1;
+
+/** What a simulated machine has on its disk, under one log's name: outlives the machine. */
+export interface Disk {
+  records: Uint8Array[];
+  tornBytes: number;
+}
+
+interface Batch {
+  readonly records: readonly Uint8Array[];
+  /** Takes the place of everything before `records`. */
+  readonly rewriteTo: readonly Uint8Array[] | undefined;
+  /** Of the last append that it makes durable. */
+  readonly ticket: number;
+}
+
+/** Flushes take 1 ms; a crash loses what was not flushed, all of it or a tail, and may tear a record. */
+export class SimLog implements Log {
+  durableTicket = 0;
+  readonly #fabric: Fabric;
+  readonly #disk: Disk;
+  readonly #random: Random;
+  #appended = 0;
+  #waiting: Uint8Array[] = []; // appended since the last flush began
+  #rewriteTo: readonly Uint8Array[] | undefined;
+  #flushing: Batch | undefined;
+  #open = true;
+  #onDurable: (ticket: number) => void = () => undefined;
+
+  constructor(fabric: Fabric, disk: Disk, random: Random) {
+    this.#fabric = fabric;
+    this.#disk = disk;
+    this.#random = random;
+  }
+
+  append(record: Uint8Array): number {
+    if (!this.#open) throw new Error("Cannot append: the log is closed");
+    this.#waiting.push(record.slice());
+    this.#appended++;
+    this.#flush();
+    return this.#appended;
+  }
+
+  onDurable(handler: (ticket: number) => void): void {
+    this.#onDurable = handler;
+  }
+
+  replay(record: (bytes: Uint8Array) => void, done: (tornBytes: number) => void): void {
+    this.#fabric.agenda.at(this.#fabric.agenda.nowMs, () => {
+      if (!this.#open) return;
+      for (const bytes of this.#disk.records) record(bytes.slice());
+      const { tornBytes } = this.#disk;
+      this.#disk.tornBytes = 0;
+      done(tornBytes);
+    });
+  }
+
+  rewrite(records: Iterable<Uint8Array>): void {
+    if (!this.#open) throw new Error("Cannot rewrite: the log is closed");
+    this.#rewriteTo = Array.from(records, (record) => record.slice());
+    this.#waiting = []; // they are older than the records given
+    this.#flush();
+  }
+
+  /** What was appended still reaches the disk. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    if (this.#flushing) this.#commit(this.#flushing);
+    this.#commit(this.#nextBatch());
+  }
+
+  crash(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    if (!this.#flushing || this.#flushing.rewriteTo) return;
+    const { records } = this.#flushing;
+    const survivors = this.#random.next() % (records.length + 1);
+    this.#disk.records.push(...records.slice(0, survivors));
+    const torn = records[survivors];
+    if (torn) this.#disk.tornBytes = this.#random.next() % (torn.length + 8);
+  }
+
+  #nextBatch(): Batch {
+    const batch = { records: this.#waiting, rewriteTo: this.#rewriteTo, ticket: this.#appended };
+    this.#waiting = [];
+    this.#rewriteTo = undefined;
+    return batch;
+  }
+
+  #commit(batch: Batch): void {
+    if (batch.rewriteTo) this.#disk.records = [...batch.rewriteTo];
+    this.#disk.records.push(...batch.records);
+    this.durableTicket = batch.ticket;
+  }
+
+  #flush(): void {
+    if (this.#flushing || (this.#waiting.length === 0 && !this.#rewriteTo)) return;
+    const batch = this.#nextBatch();
+    this.#flushing = batch;
+    this.#fabric.agenda.at(this.#fabric.agenda.nowMs + FLUSH_MS, () => {
+      if (!this.#open) return;
+      this.#flushing = undefined;
+      this.#commit(batch);
+      this.#flush();
+      this.#onDurable(batch.ticket);
+    });
+  }
+}

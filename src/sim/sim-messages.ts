@@ -1,0 +1,78 @@
+import type {
+  Handshake,
+  ListenHandlers,
+  MessageConnectOptions,
+  MessageHandlers,
+  MessageListenOptions,
+  MessagePort,
+  Refusal,
+} from "#host/host.ts";
+import { type End, type EndHandlers, socketError } from "./connection.ts";
+import type { Fabric } from "./fabric.ts";
+import type { SimHost } from "./sim-host.ts";
+import { dial } from "./sim-streams.ts";
+
+const NORMAL = 1000;
+const TOO_BIG = 1009;
+/** The peer's close code as an error; undefined for an ordinary end (RFC 6455 §7.4.1). */
+const codeError = (code: number): Error | undefined =>
+  code === NORMAL || code === 1001 ? undefined : new Error(`The peer closed the connection with ${code}`);
+
+export function connectMessages(
+  host: SimHost,
+  fabric: Fabric,
+  url: string,
+  options: MessageConnectOptions,
+  handlers: MessageHandlers,
+): void {
+  const { hostname, port, pathname, search, host: authority } = new URL(url);
+  const to = { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || (url.startsWith("wss:") ? 443 : 80)) };
+  const headers: Record<string, string> = { host: authority };
+  for (const [name, value] of Object.entries(options.headers ?? {})) headers[name.toLowerCase()] = value;
+  const client = dial(host, fabric, "message", to, (server) => {
+    const listening = server.host.messageListeners.get(to.port);
+    if (!listening) return server.refuse(socketError("ECONNREFUSED", "connect"));
+    const answer = listening(server, { path: pathname + search, headers, remote: server.remote }, options.protocols);
+    if (answer) return server.refuse(new Error(`The handshake was refused with ${answer.refuse}`));
+    server.call(() => client.opened());
+    server.opened();
+  });
+  client.own(messageEnd(client, handlers, Infinity), options.maxQueuedBytes);
+}
+
+/** What a listener does with a handshake that has arrived. */
+export function acceptMessages(options: MessageListenOptions, handlers: ListenHandlers<Handshake, MessageHandlers | Refusal>) {
+  return (server: End, handshake: Handshake, offered: readonly string[]): Refusal | undefined => {
+    const { protocols } = options;
+    if (protocols.length > 0 && !protocols.some((protocol) => offered.includes(protocol))) return { refuse: 400 };
+    const answer = handlers.accept(handshake);
+    if ("refuse" in answer) return answer;
+    server.own(messageEnd(server, answer, options.maxMessageBytes), options.maxQueuedBytes);
+    return undefined;
+  };
+}
+
+const messagePort = (end: End): MessagePort => ({
+  remote: end.remote,
+  get queuedBytes() {
+    return end.queuedBytes;
+  },
+  send: (data) => end.send(data),
+  close: (code = NORMAL) => end.end(codeError(code)),
+});
+
+function messageEnd(end: End, handlers: MessageHandlers, maxMessageBytes: number): EndHandlers {
+  return {
+    opened: () => handlers.opened?.(messagePort(end)),
+    data: (batch) => {
+      for (const data of batch) {
+        if (data.length > maxMessageBytes) {
+          end.abort(new Error(`A message of ${data.length} octets is too large`), codeError(TOO_BIG));
+          return;
+        }
+        handlers.message(data);
+      }
+    },
+    closed: (error) => handlers.closed(error),
+  };
+}

@@ -1,0 +1,71 @@
+import { concat } from "#base/bytes.ts";
+import type { Address, ListenHandlers, StreamHandlers, StreamOptions, StreamPort } from "#host/host.ts";
+import { End, type EndHandlers, type Payload, socketError } from "./connection.ts";
+import type { Fabric } from "./fabric.ts";
+import type { SimHost } from "./sim-host.ts";
+
+/** Opens a connection; `arrived` runs over there when the attempt does. */
+export function dial(
+  host: SimHost,
+  fabric: Fabric,
+  kind: "stream" | "message",
+  to: Address,
+  arrived: (server: End, client: End) => void,
+): End {
+  const local = { host: host.address, port: host.freePort() };
+  const client = new End(host, fabric, kind, { local, remote: to });
+  client.dialling();
+  const target = fabric.byAddress.get(to.host);
+  if (!target?.alive) {
+    client.abort(socketError("ECONNREFUSED", "connect"));
+    return client;
+  }
+  const server = new End(target, fabric, kind, { local: to, remote: local });
+  client.join(server, () => fabric.handlingMs(target.name, to.port));
+  server.join(client, () => 0);
+  client.call(() => arrived(server, client));
+  return client;
+}
+
+export function connectStream(
+  host: SimHost,
+  fabric: Fabric,
+  to: Address,
+  options: StreamOptions,
+  handlers: StreamHandlers,
+): void {
+  const client = dial(host, fabric, "stream", to, (server) => {
+    const accept = server.host.streamListeners.get(to.port);
+    if (!accept) return server.refuse(socketError("ECONNREFUSED", "connect"));
+    server.call(() => client.opened());
+    accept(server);
+  });
+  client.own(streamEnd(fabric, client, handlers), options.maxQueuedBytes);
+}
+
+/** What a listener does with an attempt that has arrived. */
+export function acceptStreams(fabric: Fabric, options: StreamOptions, handlers: ListenHandlers<StreamPort, StreamHandlers>) {
+  return (server: End): void =>
+    server.own(streamEnd(fabric, server, handlers.accept(streamPort(server))), options.maxQueuedBytes);
+}
+
+const streamPort = (end: End): StreamPort => ({
+  local: end.local,
+  remote: end.remote,
+  send: (bytes) => end.send(bytes),
+  close: () => end.end(),
+});
+
+/** Cuts one batch in sixteen in two: frames do not come in one piece. */
+function streamEnd(fabric: Fabric, end: End, handlers: StreamHandlers): EndHandlers {
+  return {
+    opened: () => handlers.opened?.(streamPort(end)),
+    data: (batch: readonly Payload[]) => {
+      const bytes = concat(batch as readonly Uint8Array[]);
+      const cutAt = bytes.length > 1 && fabric.happens(1 / 16) ? fabric.cutPoint(bytes.length) : bytes.length;
+      handlers.data(bytes.slice(0, cutAt));
+      if (cutAt < bytes.length) handlers.data(bytes.slice(cutAt));
+    },
+    closed: (error) => handlers.closed(error),
+  };
+}
