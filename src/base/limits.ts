@@ -28,7 +28,7 @@ export const LIMITS = {
   /** Client transactions at once; one above fails as if its transport did. 1,000..1,000,000. */
   sipClientTransactions: 100_000,
   /** Digest nonces whose counts one server remembers; about 200 octets each. 1,000..1,000,000. */
-  sipNonces: 65_536,
+  sipNonces: 16_384,
   /** How often one request is sent again with other credentials before its 401 or 407 is final. 1..10. */
   sipDigestRepeats: 3,
   /** Lines of one session description. 64..4,096. */
