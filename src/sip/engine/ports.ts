@@ -40,8 +40,11 @@ export interface TransactionPort {
   cancel(id: ClientTxId): void;
   /** Answers once `ticket` is safe. A 2xx to INVITE may be given again: that is how its user retransmits it (RFC 6026). */
   respond(id: ServerTxId, response: SipResponse, ticket?: Ticket): void;
-  /** The flow's Contact host:port and transport as a peer must write it to reach us, for building Contact. */
-  localUri(to: Destination): { readonly host: string; readonly port: number; readonly transport: TransportName };
+  /**
+   * Host, port and transport as a peer must write them to reach us, for building Contact. No port where peers reach us by
+   * the connection alone (a WebSocket client's host is `RANDOM.invalid`, RFC 7118 Appendix A).
+   */
+  localUri(to: Destination): { readonly host: string; readonly port?: number; readonly transport: TransportName };
 }
 
 /** What can happen to a transaction user. */

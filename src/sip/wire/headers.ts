@@ -1,14 +1,13 @@
-/**
- * The header fields of one message, in order, as they came (RFC 3261 §7.3). Names are compared without case, compact
- * forms are their long names, and a field whose grammar is a list is split on demand: nothing is parsed before it is asked for.
- */
+/** RFC 3261 §7.3.3 and the IANA registry. */
 const COMPACT: Readonly<Record<string, string>> = {
   a: "accept-contact",
   b: "referred-by",
   c: "content-type",
+  d: "request-disposition",
   e: "content-encoding",
   f: "from",
   i: "call-id",
+  j: "reject-contact",
   k: "supported",
   l: "content-length",
   m: "contact",
@@ -19,6 +18,7 @@ const COMPACT: Readonly<Record<string, string>> = {
   u: "allow-events",
   v: "via",
   x: "session-expires",
+  y: "identity",
 };
 
 export interface HeaderField {
@@ -27,6 +27,10 @@ export interface HeaderField {
   readonly value: string;
 }
 
+/**
+ * The header fields of one message, in order, as they came (RFC 3261 §7.3). Names are compared without case, compact
+ * forms are their long names, and a field whose grammar is a list is split on demand: nothing is parsed before it is asked for.
+ */
 export class Headers {
   #fields: HeaderField[] = [];
 
@@ -43,6 +47,22 @@ export class Headers {
   }
   has(name: string): boolean {
     return this.get(name) !== undefined;
+  }
+  /** The first item of a list such as Via or Route. */
+  first(name: string): string | undefined {
+    const value = this.get(name);
+    return value === undefined ? undefined : firstItem(value).item;
+  }
+  /** Replaces the first item of a list by another, or takes it away: received and rport, Route. */
+  replaceFirst(name: string, item?: string): this {
+    const at = this.#fields.findIndex((field) => field.name === name);
+    const field = this.#fields[at];
+    if (field === undefined) return this;
+    const { rest } = firstItem(field.value);
+    const value = [item, rest].filter((part) => part !== undefined && part !== "").join(", ");
+    if (value === "") this.#fields.splice(at, 1);
+    else this.#fields[at] = { name, value };
+    return this;
   }
   /** All fields of that name, each split at top-level commas (not within quotes or angle brackets). */
   list(name: string): string[] {
@@ -89,27 +109,36 @@ export class Headers {
 
 const canonical = (name: string): string => {
   const lower = name.toLowerCase();
-  return COMPACT[lower] ?? lower;
+  return lower.length === 1 ? (COMPACT[lower] ?? lower) : lower;
 };
 
-function splitList(value: string, into: string[]): void {
-  let start = 0;
+/** Where the item that begins at `start` ends: at a comma outside quotes and angle brackets, or at the end. */
+function itemEnd(value: string, start: number): number {
   let quoted = false;
-  let depth = 0;
-  for (let at = 0; at < value.length; at++) {
+  let bracketed = false;
+  for (let at = start; at < value.length; at++) {
     const char = value[at];
     if (quoted) {
       if (char === "\\") at++;
       else if (char === '"') quoted = false;
     } else if (char === '"') quoted = true;
-    else if (char === "<") depth++;
-    else if (char === ">") depth--;
-    else if (char === "," && depth <= 0) {
-      const item = value.slice(start, at).trim();
-      if (item !== "") into.push(item);
-      start = at + 1;
-    }
+    else if (char === "<") bracketed = true;
+    else if (char === ">") bracketed = false;
+    else if (char === "," && !bracketed) return at;
   }
-  const last = value.slice(start).trim();
-  if (last !== "") into.push(last);
+  return value.length;
+}
+
+function firstItem(value: string): { item: string; rest: string } {
+  const end = itemEnd(value, 0);
+  return { item: value.slice(0, end).trim(), rest: value.slice(end + 1).trim() };
+}
+
+function splitList(value: string, into: string[]): void {
+  for (let start = 0; start < value.length; ) {
+    const end = itemEnd(value, start);
+    const item = value.slice(start, end).trim();
+    if (item !== "") into.push(item);
+    start = end + 1;
+  }
 }

@@ -1,6 +1,9 @@
 import type { Headers } from "./headers.ts";
 
-/** Parameters after `;`, names in lower case, `true` for one without a value. Order is kept. */
+/**
+ * Parameters after `;`, names in lower case, `true` for one without a value. Order is kept. Values are as they stood, with
+ * their quotes or escapes: `unquote` (lex.ts) takes quotes off.
+ */
 export type Params = ReadonlyMap<string, string | true>;
 
 /** A SIP or SIPS URI (RFC 3261 §19.1). `user` and `password` are unescaped; `host` is lower case, IPv6 in brackets. */

@@ -1,0 +1,2 @@
+export type * from "./engine/ports.ts";
+export * from "./wire/index.ts";

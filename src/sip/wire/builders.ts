@@ -1,0 +1,43 @@
+import { NO_BYTES } from "#base/bytes.ts";
+import { Headers } from "./headers.ts";
+import type { SipRequest, SipResponse, SipUri } from "./message.ts";
+import { reasonOf } from "./reasons.ts";
+import { tagOf } from "./values.ts";
+
+/** A request of these header fields. The driver adds Via, Max-Forwards and Content-Length. */
+export function request(
+  method: string,
+  uri: SipUri,
+  headers: Headers | readonly (readonly [name: string, value: string])[],
+  body: Uint8Array = NO_BYTES,
+): SipRequest {
+  return { kind: "request", method, uri, headers: headers instanceof Headers ? headers : Headers.of(headers), body };
+}
+
+/**
+ * A response with what every response copies (RFC 3261 §8.2.6): Via, From, To, Call-ID, CSeq, and Timestamp in a 100.
+ * `toTag` is added to a To without tag, except in a 100. The caller may add to `headers`.
+ */
+export function response(
+  to: Pick<SipRequest, "headers">,
+  status: number,
+  reason = reasonOf(status),
+  toTag?: string,
+): SipResponse {
+  const headers = new Headers();
+  for (const { name, value } of to.headers.fields()) {
+    if (name === "via" || name === "from" || name === "call-id" || name === "cseq") headers.add(name, value);
+    else if (name === "to") headers.add(name, status === 100 || toTag === undefined ? value : withTag(value, toTag));
+    else if (name === "timestamp" && status === 100) headers.add(name, value);
+  }
+  return { kind: "response", status, reason, headers, body: NO_BYTES };
+}
+
+/** The same response with a tag in its To, where it needs one (RFC 3261 §8.2.6.2). */
+export function tagged(response: SipResponse, toTag: string): SipResponse {
+  const to = response.headers.get("to");
+  if (response.status === 100 || to === undefined || tagOf(to) !== undefined) return response;
+  return { ...response, headers: response.headers.clone().set("to", withTag(to, toTag)) };
+}
+
+const withTag = (to: string, toTag: string): string => (tagOf(to) === undefined ? `${to};tag=${toTag}` : to);

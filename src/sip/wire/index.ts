@@ -1,0 +1,10 @@
+export { request, response, tagged } from "./builders.ts";
+export { faultOf } from "./check.ts";
+export { type HeaderField, Headers } from "./headers.ts";
+export { isIpv4, isIpv6, isToken, NO_PARAMS, parseNumber, quote, unquote } from "./lex.ts";
+export type * from "./message.ts";
+export { type Parsed, parseMessage, type Unserved } from "./parse.ts";
+export { reasonOf } from "./reasons.ts";
+export { serialize } from "./serialize.ts";
+export { formatUri, parseUri, sameUri, sipUri } from "./uri.ts";
+export * from "./values.ts";

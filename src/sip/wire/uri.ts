@@ -1,0 +1,105 @@
+/** SIP and SIPS URIs (RFC 3261 §19.1, §25.1). */
+import { LIMITS } from "#base/limits.ts";
+import { formatHostPort, formatParams, NO_PARAMS, parseHostPort } from "./lex.ts";
+import type { Params, SipUri } from "./message.ts";
+
+const UNRESERVED = "A-Za-z0-9\\-_.!~*'()";
+const run = (more: string): string => `(?:[${UNRESERVED}${more}]|%[0-9A-Fa-f]{2})`;
+const USER = new RegExp(`^${run("&=+$,;?/")}+$`);
+const PASSWORD = new RegExp(`^${run("&=+$,")}*$`);
+const PARAM = new RegExp(`^(${run("[\\]/:&+$")}+)(?:=(${run("[\\]/:&+$")}+))?$`);
+const HEADERS = new RegExp(`^${run("[\\]/?:+$")}+=${run("[\\]/?:+$")}*(?:&${run("[\\]/?:+$")}+=${run("[\\]/?:+$")}*)*$`);
+const USER_ESCAPED = new RegExp(`[^${UNRESERVED}&=+$,;?/]`, "gu");
+const PASSWORD_ESCAPED = new RegExp(`[^${UNRESERVED}&=+$,]`, "gu");
+
+/** Parameters that, being in one URI only, make two URIs differ (RFC 3261 §19.1.4). */
+const DECISIVE_PARAMS = ["transport", "user", "ttl", "method", "maddr"];
+
+/** A URI of these parts; the rest has none. `user` is given unescaped, `host` with IPv6 in brackets. */
+export const sipUri = (parts: Partial<SipUri> & { readonly host: string }): SipUri => ({
+  scheme: "sip",
+  user: "",
+  params: NO_PARAMS,
+  headers: "",
+  ...parts,
+});
+
+/** `undefined` for whatever is not a whole, well-formed SIP or SIPS URI; escapes must be of UTF-8. */
+export function parseUri(text: string): SipUri | undefined {
+  const scheme = /^(sips?):/i.exec(text)?.[1]?.toLowerCase();
+  if (scheme === undefined || text.length > LIMITS.sipUriChars) return undefined;
+  const rest = text.slice(scheme.length + 1);
+  const at = rest.indexOf("@");
+  const userInfo = at < 0 ? { user: "" } : parseUserInfo(rest.slice(0, at));
+  const tail = /^([^;?]+)((?:;[^;?]*)*)(?:\?(.*))?$/s.exec(rest.slice(at + 1));
+  if (userInfo === undefined || tail === null) return undefined;
+  const [, hostPort = "", paramText = "", headers = ""] = tail;
+  const place = /\s/.test(hostPort) ? undefined : parseHostPort(hostPort);
+  const params = parseUriParams(paramText);
+  if (place === undefined || params === undefined || (headers !== "" && !HEADERS.test(headers))) return undefined;
+  return { scheme: scheme === "sip" ? "sip" : "sips", ...userInfo, ...place, params, headers };
+}
+
+function parseUserInfo(text: string): { user: string; password?: string } | undefined {
+  const colon = text.indexOf(":");
+  const user = colon < 0 ? text : text.slice(0, colon);
+  const password = colon < 0 ? undefined : text.slice(colon + 1);
+  if (!USER.test(user) || (password !== undefined && !PASSWORD.test(password))) return undefined;
+  const plainUser = unescapeText(user);
+  if (plainUser === undefined) return undefined;
+  if (password === undefined) return { user: plainUser };
+  const plainPassword = unescapeText(password);
+  return plainPassword === undefined ? undefined : { user: plainUser, password: plainPassword };
+}
+
+function parseUriParams(text: string): Params | undefined {
+  if (text === "") return NO_PARAMS;
+  const params = new Map<string, string | true>();
+  for (const part of text.slice(1).split(";")) {
+    const found = PARAM.exec(part);
+    const name = found?.[1]?.toLowerCase();
+    if (name === undefined || params.has(name)) return undefined;
+    params.set(name, found?.[2] ?? true);
+  }
+  return params;
+}
+
+function unescapeText(text: string): string | undefined {
+  if (!text.includes("%")) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined; // escapes that are not UTF-8
+  }
+}
+
+export function formatUri(uri: SipUri): string {
+  const user = uri.user === "" ? "" : uri.user.replace(USER_ESCAPED, encodeURIComponent);
+  const password = uri.password === undefined ? "" : `:${uri.password.replace(PASSWORD_ESCAPED, encodeURIComponent)}`;
+  const userInfo = user === "" ? "" : `${user}${password}@`;
+  const headers = uri.headers === "" ? "" : `?${uri.headers}`;
+  return `${uri.scheme}:${userInfo}${formatHostPort(uri)}${formatParams(uri.params)}${headers}`;
+}
+
+/**
+ * Equality of RFC 3261 §19.1.4: user and password with case, all else without; an explicit port or transport is not its
+ * default. Departs from it: an escaped character equals the bare one even where it is reserved (`%3B` and `;` in a user).
+ */
+export function sameUri(a: SipUri, b: SipUri): boolean {
+  return (
+    a.scheme === b.scheme &&
+    a.user === b.user &&
+    a.password === b.password &&
+    a.host === b.host &&
+    a.port === b.port &&
+    DECISIVE_PARAMS.every((name) => a.params.has(name) === b.params.has(name)) &&
+    [...a.params].every(([name, value]) => !b.params.has(name) || sameText(value, b.params.get(name))) &&
+    sameHeaders(a.headers, b.headers)
+  );
+}
+
+const folded = (text: string): string => (unescapeText(text) ?? text).toLowerCase();
+const sameText = (a: string | true, b: string | true | undefined): boolean =>
+  typeof a === "string" && typeof b === "string" ? folded(a) === folded(b) : a === b;
+const sameHeaders = (a: string, b: string): boolean =>
+  a === b || a.split("&").map(folded).sort().join("&") === b.split("&").map(folded).sort().join("&");

@@ -1,0 +1,158 @@
+/** Header field values (RFC 3261 §20): text to value and back. `undefined` = not well-formed, or not there. */
+import {
+  formatHostPort,
+  formatParams,
+  isQuoted,
+  NO_PARAMS,
+  parseHostPort,
+  parseNumber,
+  parseParams,
+  quote,
+  unquote,
+} from "./lex.ts";
+import type { CSeq, NameAddr, Params, SipMessage, SipUri, Via } from "./message.ts";
+import { formatUri, parseUri } from "./uri.ts";
+
+/** `value *(;param)`: Event, Session-Expires, Content-Type, Replaces, Reason, Accept… */
+export interface Parameterized {
+  readonly value: string;
+  readonly params: Params;
+}
+
+/** The three parts of a name-addr or addr-spec, the URI not yet read: it may be of any scheme. */
+interface Addressee {
+  readonly display: string;
+  readonly uri: string;
+  readonly params: Params;
+}
+
+const BRACKETED = /^("[^"\\]*(?:\\.[^"\\]*)*"|[A-Za-z0-9\-.!%*_+`'~\s\u0080-\uffff]*)<([^<>\s]+)>(.*)$/s;
+const BARE = /^([^<>\s;?,"]+)(.*)$/s; // `?`, `,` and `;` of the URI itself need brackets (RFC 3261 §20)
+
+function parseAddressee(text: string): Addressee | undefined {
+  const trimmed = text.trim();
+  const bracketed = BRACKETED.exec(trimmed.startsWith('"') ? trimmed.replace(/"\s+</, '"<') : trimmed);
+  const found = bracketed ?? BARE.exec(trimmed);
+  if (found === null) return undefined;
+  const [display = "", uri = "", rest = ""] = bracketed === null ? ["", found[1], found[2]] : found.slice(1);
+  const params = parseParams(rest);
+  return params === undefined ? undefined : { display: unquote(display.trim()), uri, params };
+}
+
+/** From, To, Contact, Route, Record-Route, Path. Only SIP and SIPS URIs: for others see `isAddressee`. */
+export function parseNameAddr(text: string): NameAddr | undefined {
+  const parts = parseAddressee(text);
+  const uri = parts && parseUri(parts.uri);
+  return uri && { display: parts.display, uri, params: parts.params };
+}
+
+/** Whether From or To may hold this: a SIP URI that is well-formed, or one of another scheme. */
+export function isAddressee(text: string): boolean {
+  const parts = parseAddressee(text);
+  if (parts === undefined) return false;
+  return parseUri(parts.uri) !== undefined || (!/^sips?:/i.test(parts.uri) && /^[a-z][a-z0-9+.-]*:./i.test(parts.uri));
+}
+
+export function formatNameAddr(value: NameAddr): string {
+  const display = value.display === "" ? "" : `${quote(value.display)} `;
+  return `${display}<${formatUri(value.uri)}>${formatParams(value.params)}`;
+}
+
+export const nameAddr = (uri: SipUri, params: Params = NO_PARAMS, display = ""): NameAddr => ({ display, uri, params });
+
+const VIA = /^SIP\s*\/\s*2\.0\s*\/\s*([A-Za-z0-9\-.!%*_+`'~]+)\s+([^;]+)(;.*)?$/is;
+
+export function parseVia(text: string): Via | undefined {
+  const found = VIA.exec(text.trim());
+  if (found === null) return undefined;
+  const [, transport = "", sentBy = "", rest = ""] = found;
+  const place = parseHostPort(sentBy.trim());
+  const params = parseParams(rest);
+  return place && params && { transport: transport.toUpperCase(), ...place, params };
+}
+
+export const formatVia = (via: Via): string => `SIP/2.0/${via.transport} ${formatHostPort(via)}${formatParams(via.params)}`;
+
+export function parseCSeq(text: string): CSeq | undefined {
+  const found = /^(\d+)\s+([A-Za-z0-9\-.!%*_+`'~]+)$/.exec(text.trim());
+  const number = found ? parseNumber(found[1] ?? "", 0x7fff_ffff) : undefined;
+  return number === undefined ? undefined : { number, method: found?.[2] ?? "" };
+}
+
+export const formatCSeq = (cseq: CSeq): string => `${cseq.number} ${cseq.method}`;
+
+export function parseParameterized(text: string): Parameterized | undefined {
+  const semicolon = text.indexOf(";");
+  const value = (semicolon < 0 ? text : text.slice(0, semicolon)).trim();
+  const params = semicolon < 0 ? NO_PARAMS : parseParams(text.slice(semicolon));
+  return value === "" || params === undefined ? undefined : { value, params };
+}
+
+export const formatParameterized = ({ value, params }: Parameterized): string => `${value}${formatParams(params)}`;
+
+/** The value of a parameter without its quotes; `undefined` where it is absent or has none. */
+export function paramText(params: Params, name: string): string | undefined {
+  const value = params.get(name);
+  return value === undefined || value === true ? undefined : unquote(value);
+}
+
+/** Sets one parameter, at its place or last; quoted where a token would not hold it. */
+export function withParam<T extends { readonly params: Params }>(of: T, name: string, value: string | true): T {
+  const text = value === true || isQuoted(value) || /^[^\s;=",<>\\]+$/.test(value) ? value : quote(value);
+  return { ...of, params: new Map(of.params).set(name, text) };
+}
+
+const read = <T>(message: SipMessage, name: string, parse: (text: string) => T | undefined): T | undefined => {
+  const text = message.headers.get(name);
+  return text === undefined ? undefined : parse(text);
+};
+
+/** The topmost Via. */
+export function viaOf(message: Pick<SipMessage, "headers">): Via | undefined {
+  const text = message.headers.first("via");
+  return text === undefined ? undefined : parseVia(text);
+}
+export const fromOf = (message: SipMessage): NameAddr | undefined => read(message, "from", parseNameAddr);
+export const toOf = (message: SipMessage): NameAddr | undefined => read(message, "to", parseNameAddr);
+export const callIdOf = (message: SipMessage): string | undefined => message.headers.get("call-id");
+export const cseqOf = (message: SipMessage): CSeq | undefined => read(message, "cseq", parseCSeq);
+
+/** The tag of a From or To value, whatever the scheme of its URI. */
+export function tagOf(text: string | undefined): string | undefined {
+  const params = text === undefined ? undefined : parseAddressee(text)?.params;
+  return params && paramText(params, "tag");
+}
+export const fromTagOf = (message: SipMessage): string | undefined => tagOf(message.headers.get("from"));
+export const toTagOf = (message: SipMessage): string | undefined => tagOf(message.headers.get("to"));
+
+/** All values of a header field such as Route, Record-Route or Path, or `undefined` if one of them is not well-formed. */
+export function nameAddrsOf(message: SipMessage, name: string): readonly NameAddr[] | undefined {
+  const values: NameAddr[] = [];
+  for (const text of message.headers.list(name)) {
+    const value = parseNameAddr(text);
+    if (value === undefined) return undefined;
+    values.push(value);
+  }
+  return values;
+}
+
+/** All Contacts; `"*"` = all bindings are to go (RFC 3261 §10.2.2). */
+export const contactsOf = (message: SipMessage): readonly NameAddr[] | "*" | undefined =>
+  message.headers.get("contact") === "*" ? "*" : nameAddrsOf(message, "contact");
+/** The first Contact: the remote target of a dialog (RFC 3261 §12.1). */
+export function contactOf(message: SipMessage): NameAddr | undefined {
+  const text = message.headers.first("contact");
+  return text === undefined ? undefined : parseNameAddr(text);
+}
+
+/** Expires, Min-Expires, Max-Forwards, Content-Length, Retry-After (its seconds)…: a number below 2^32. */
+export const numberOf = (message: Pick<SipMessage, "headers">, name: string): number | undefined => {
+  const text = message.headers.get(name);
+  return text === undefined ? undefined : parseNumber(/^\d+/.exec(text)?.[0] ?? "");
+};
+/** Event, Session-Expires, Content-Type, Replaces…, read as `value *(;param)`. */
+export const parameterizedOf = (message: SipMessage, name: string): Parameterized | undefined =>
+  read(message, name, parseParameterized);
+/** Type and subtype in lower case, without parameters. */
+export const contentTypeOf = (message: SipMessage): string | undefined =>
+  parameterizedOf(message, "content-type")?.value.toLowerCase();
