@@ -24,7 +24,7 @@ const REQUEST_CLASSES: readonly PibClass[] = [
 const DECISION_CLASSES: readonly PibClass[] = [
   { number: 2, columns: { kbps: "u32", group: "utf8", source: "utf8", ingest: "utf8" } },
   { number: 3, columns: { groupFirst: "utf8", groupCount: "u32", groupPort: "u32" } },
-  { number: 4, columns: { maxChannelKbps: "u32", localQuotaKbps: "u32", ingestKbps: "u32" } },
+  { number: 4, columns: { maxChannelKbps: "u32", localQuotaKbps: "u32", ingestKbps: "u32", accessKbps: "u32" } },
   // Why nothing of the others is installed: a Remove has no room for a reason (RFC 3084 §5.1).
   { number: 5, columns: { reason: "utf8" } },
 ];
