@@ -49,8 +49,51 @@ export const LIMITS = {
   /** Ms that a connection may be without any open client-type: connecting, OPN and CAT included. 1,000..60,000. */
   copsOpenMs: 5_000,
   // overlay
+  /** Octets of one frame; a carrier must take them. 64 KiB..16 MiB. */
+  overlayFrameBytes: 4 * 1024 * 1024,
+  /** Members that are remembered; hellos of further ones are dropped. 10..10,000. */
+  overlayMembers: 1_000,
+  /** Requests that wait for their answer at one member; further ones time out at once. 100..1,000,000. */
+  overlayRequests: 10_000,
+  /** Messages of one member that are remembered, so that none is handed up twice. 64..65,536. */
+  overlayRecentMessages: 1_024,
+  /** Keys of one table. Above, rows of others are dropped; own rows never are. 1,000..10,000,000. */
+  overlayTableRows: 500_000,
+  /** Marks of own removed rows in one table; above, all are forgotten and copies start anew. 100..1,000,000. */
+  overlayMarks: 10_000,
+  /** Octets of rows in one piece of a catch-up; a single row may be larger. 4 KiB..1 MiB. */
+  overlayPieceBytes: 64 * 1024,
   // media
+  /** TS packets in one RTP packet: what fits an Ethernet frame (7 x 188 = 1,316 octets). 1..7. */
+  rtpTsPackets: 7,
+  /** RTP packets held back for one that is missing; a power of two. 8..256. */
+  reorderPackets: 64,
+  /** How long they wait for it. ms, 10..500. */
+  reorderWaitMs: 60,
+  /** What a stream keeps since its last key frame: octets and ms. Past either it keeps nothing until the next. 64 KiB..16 MiB; 1,000..60,000. */
+  gopCacheBytes: 2 * 1024 * 1024,
+  gopCacheMs: 10_000,
+  /** Octets queued at a WebSocket beyond the opening burst before it is skipped to the next key frame. 32 KiB..4 MiB. */
+  slowSinkBytes: 256 * 1024,
+  /** How long a token of a WebSocket is good, and a viewer may be without one (PROTOCOL §3, §12). ms, 1,000..60,000. */
+  mediaTokenMs: 10_000,
+  mediaGoneMs: 10_000,
+  /** A viewer's WebSocket has nothing to say: a larger message closes it. Octets, 1..65,536. */
+  mediaMessageBytes: 1_024,
+  /** A clip to broadcast is held in memory. Octets, 1 MiB..1 GiB. */
+  clipBytes: 256 * 1024 * 1024,
+  /** A looped source sends at most so many packets at once, and when it is later than that lets the time go. 1..1,024; ms, 50..5,000. */
+  senderBurstPackets: 64,
+  senderLateMs: 500,
   // broker, edge
+  /** Edges of one topology, each with a /24 of groups within 232/8. 1..65,534. */
+  brokerEdges: 65_534,
+  /** An edge that is not connected is counted at what it last held for so long. ms, 60,000..3,600,000. */
+  edgeAbsenceMs: 300_000,
+  /** What an edge that is back does not ask for again within this time is released. ms, 1,000..60,000. */
+  readoptMs: 10_000,
+  /** What a DS held is kept for so long after its connection ended, for another to adopt (PROTOCOL §7). ms, 10,000..600,000. */
+  orphanHoldMs: 60_000,
   // tv
   /** Without a decision for so long a reservation is given up: DRQ, 504 (PROTOCOL §4). ms, 500..10,000. */
   edgeSilenceMs: 2_000,
