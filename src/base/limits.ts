@@ -12,6 +12,12 @@ export const LIMITS = {
   lingerMs: 5_000,
   /** A larger message closes a message connection that this side opened. Octets, 64 KiB..64 MiB. */
   clientMessageBytes: 4 * 1024 * 1024,
+  /** A message connection that has not answered the last ping by then is dropped. ms, 5,000..300,000. */
+  pingEveryMs: 30_000,
+  /** Asked of the kernel for what a datagram socket has received; it may grant less. Octets, 64 KiB..64 MiB. */
+  datagramBufferBytes: 4 * 1024 * 1024,
+  /** A log record that claims to be longer is a torn one. Octets, 64 KiB..1 GiB. */
+  logRecordBytes: 64 * 1024 * 1024,
   // sip
   /** A longer SIP message is answered 513 where it can be. Octets, 8 KiB..64 KiB. */
   sipMessageBytes: 64 * 1024,
