@@ -1,0 +1,108 @@
+import { useCallback, useEffect, useState } from "react";
+import type { ViewerState } from "#client/index.ts";
+import type { ApiSession } from "#http/api.ts";
+import { AccountPanel } from "./account.tsx";
+import { api } from "./api.ts";
+import { Guide } from "./guide.tsx";
+import { neighbour, useCall, useChannels, useRemote, useSession, useViewer, useWanted } from "./hooks.ts";
+import { Wordmark } from "./icons.tsx";
+import { loadLibrary } from "./picture.ts";
+import { Player, shown } from "./player.tsx";
+import { SignIn } from "./sign-in.tsx";
+
+export function App() {
+  const [session, setSession] = useSession();
+  const channels = useChannels();
+  const [wanted, choose] = useWanted();
+  const [state, viewer] = useViewer(session);
+  const digits = useRemote(channels ?? [], wanted, choose);
+  useEffect(() => {
+    if (wanted === undefined) viewer?.leave();
+    else viewer?.watch(wanted);
+  }, [viewer, wanted]);
+  useEffect(() => {
+    if (session) void loadLibrary();
+  }, [session]);
+  const again = useCallback(() => {
+    if (wanted !== undefined) viewer?.watch(wanted);
+  }, [viewer, wanted]);
+  const step = (by: number) => {
+    const next = neighbour(channels ?? [], wanted, by);
+    if (next !== undefined) choose(next);
+  };
+  const channel = wanted === undefined ? undefined : shown(wanted, channels);
+  useEffect(() => {
+    document.title = channel && session ? `${channel.title} · sipcast` : "sipcast";
+  }, [channel, session]);
+  const isTheatre = session && channel;
+  return (
+    <>
+      <TopBar session={session} setSession={setSession} state={state} channels={channels ?? []} />
+      <main className={isTheatre ? "theatre" : "lobby"}>
+        {isTheatre && (
+          <Player channel={channel} state={state} digits={digits} again={again} step={step} leave={() => choose(undefined)} />
+        )}
+        {session === null && (
+          <div className="welcome">
+            <div>
+              <h1>Live television from the people around you.</h1>
+              <p className="lead">
+                Anyone on this network can broadcast, everyone can watch. Your picture has its place on the line before it starts.
+              </p>
+            </div>
+            <SignIn onSession={setSession} wantedTitle={channel?.title} />
+          </div>
+        )}
+        <Guide channels={channels} wanted={wanted} choose={choose} />
+      </main>
+    </>
+  );
+}
+
+interface TopBarProps {
+  readonly session: ApiSession | null | undefined;
+  readonly setSession: (session: ApiSession | null) => void;
+  readonly state: ViewerState;
+  readonly channels: Parameters<typeof AccountPanel>[0]["channels"];
+}
+
+function TopBar({ session, setSession, state, channels }: TopBarProps) {
+  const [isOpen, setOpen] = useState(false);
+  const { error, run } = useCall();
+  const signOut = () =>
+    run(async () => {
+      await api.signOut();
+      setSession(null);
+    });
+  return (
+    <header className="top">
+      <a href="#/" aria-label="sipcast: all channels">
+        <Wordmark />
+      </a>
+      <span className="spacer" />
+      <span role="alert">{error?.message}</span>
+      {session && (
+        <>
+          <Connection kind={state.kind} />
+          <button type="button" onClick={() => setOpen(true)} data-testid="account">
+            {session.user}
+          </button>
+          <button type="button" className="link" onClick={signOut} data-testid="sign-out">
+            Sign out
+          </button>
+        </>
+      )}
+      {session && isOpen && <AccountPanel session={session} channels={channels} close={() => setOpen(false)} />}
+    </header>
+  );
+}
+
+/** Only worth a word while it is not there. */
+function Connection({ kind }: Pick<ViewerState, "kind">) {
+  const words = kind === "offline" ? "Connecting again…" : kind === "registering" ? "Connecting…" : undefined;
+  return (
+    <span className="connection" role="status" data-testid="connection" data-state={kind}>
+      {words}
+    </span>
+  );
+}

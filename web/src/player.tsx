@@ -1,0 +1,140 @@
+import { type RefObject, useEffect, useRef, useState } from "react";
+import { sentence, type ViewerState } from "#client/index.ts";
+import type { ApiChannel } from "#http/api.ts";
+import { Icon } from "./icons.tsx";
+import { usePicture } from "./picture.ts";
+
+interface PlayerProps {
+  readonly channel: { readonly name: string; readonly title: string; readonly owner?: string; readonly number?: number };
+  readonly state: ViewerState;
+  readonly digits: string;
+  readonly again: () => void;
+  readonly step: (by: number) => void;
+  readonly leave: () => void;
+}
+
+/** The stage: picture, what is on, controls, and a plain sentence when there is no picture. */
+export function Player({ channel, state, digits, again, step, leave }: PlayerProps) {
+  const stage = useRef<HTMLElement>(null);
+  const video = useRef<HTMLVideoElement>(null);
+  const picture = usePicture(video, state.kind === "watching" ? state.url : undefined);
+  const sound = useSound(video, picture.isSilenced);
+  const hasPlayed = picture.firstFrameMs !== undefined;
+  useEffect(() => {
+    if (picture.isBroken && hasPlayed) again(); // a token is good for one connection: ask for the channel anew
+  }, [picture.isBroken, hasPlayed, again]);
+  const refusal = refusalOf(state, picture.isBroken && !hasPlayed);
+  return (
+    <section
+      ref={stage}
+      className="player"
+      aria-label={`Player: ${channel.title}`}
+      data-testid="player"
+      data-state={state.kind}
+      data-channel={channel.name}
+      data-first-frame-ms={picture.firstFrameMs}
+      data-invite-to-ok-ms={state.inviteToOkMs}
+    >
+      {/* biome-ignore lint/a11y/useMediaCaption: live broadcasts of people; a captions track in the stream would be shown */}
+      <video ref={video} playsInline onDoubleClick={() => toggleFullScreen(stage.current)} data-testid="video" />
+      {!hasPlayed && refusal === undefined && <TuningIn title={channel.title} />}
+      <p key={channel.name} className="banner" aria-hidden="true">
+        {channel.number !== undefined && <span className="number">{channel.number}</span>}
+        <span className="title">{channel.title}</span>
+        <span className="owner">{channel.owner}</span>
+      </p>
+      {digits !== "" && (
+        <output className="digits" aria-label="Channel number">
+          {digits}
+        </output>
+      )}
+      <div role="alert" className="refusal">
+        {refusal && <p data-testid="refusal">{refusal}</p>}
+        {refusal && (
+          <button type="button" className="primary" onClick={again}>
+            Try again
+          </button>
+        )}
+      </div>
+      {sound.isMuted && hasPlayed && picture.isSilenced && (
+        <button type="button" className="primary unmute" onClick={sound.toggle} data-testid="unmute">
+          <Icon name="soundOff" /> Turn sound on
+        </button>
+      )}
+      <div className="controls">
+        <button type="button" aria-label={sound.isMuted ? "Sound on" : "Mute"} onClick={sound.toggle}>
+          <Icon name={sound.isMuted ? "soundOff" : "soundOn"} />
+        </button>
+        <input type="range" aria-label="Volume" min="0" max="1" step="0.05" value={sound.volume} onChange={sound.onVolume} />
+        <span className="live">Live</span>
+        <span className="spacer" />
+        <button type="button" aria-label="Next channel" onClick={() => step(1)}>
+          <Icon name="up" />
+        </button>
+        <button type="button" aria-label="Previous channel" onClick={() => step(-1)}>
+          <Icon name="down" />
+        </button>
+        <button type="button" aria-label="Full screen" onClick={() => toggleFullScreen(stage.current)}>
+          <Icon name="full" />
+        </button>
+        <button type="button" aria-label="Stop watching" onClick={leave} data-testid="leave">
+          <Icon name="close" />
+        </button>
+      </div>
+    </section>
+  );
+}
+
+function TuningIn({ title }: { title: string }) {
+  return (
+    <p className="tuning" role="status">
+      <span className="spinner" aria-hidden="true" />
+      Tuning in to {title}…
+    </p>
+  );
+}
+
+function refusalOf(state: ViewerState, isUnplayable: boolean): string | undefined {
+  if (state.kind === "refused" || state.kind === "failed") return sentence(state.status, state.warning, state.reason);
+  return isUnplayable ? sentence(undefined, undefined, "media-gone") : undefined;
+}
+
+const VOLUME_KEY = "sipcast.volume";
+
+function useSound(video: RefObject<HTMLVideoElement | null>, isSilenced: boolean) {
+  const [volume, setVolume] = useState(() => Number(localStorage.getItem(VOLUME_KEY) ?? 1));
+  const [isMuted, setMuted] = useState(false);
+  useEffect(() => {
+    if (isSilenced) setMuted(true);
+  }, [isSilenced]);
+  useEffect(() => {
+    if (video.current === null) return;
+    video.current.volume = volume;
+    video.current.muted = isMuted;
+    localStorage.setItem(VOLUME_KEY, String(volume));
+  }, [video, volume, isMuted]);
+  return {
+    volume: isMuted ? 0 : volume,
+    isMuted,
+    toggle: () => {
+      setMuted(!isMuted);
+      if (isMuted && video.current?.paused) void video.current.play();
+    },
+    onVolume: (event: { target: { value: string } }) => {
+      setVolume(Number(event.target.value));
+      setMuted(Number(event.target.value) === 0);
+    },
+  };
+}
+
+function toggleFullScreen(stage: HTMLElement | null): void {
+  const done = document.fullscreenElement ? document.exitFullscreen() : stage?.requestFullscreen();
+  done?.catch(() => undefined); // the browser may refuse; the page stays as it is
+}
+
+/** What the player shows of a channel that the guide may not know (yet). */
+export function shown(name: string, channels: readonly ApiChannel[] | undefined): PlayerProps["channel"] {
+  const at = channels?.findIndex((channel) => channel.name === name) ?? -1;
+  const channel = channels?.[at];
+  return channel ? { name, title: channel.title, owner: channel.owner, number: at + 1 } : { name, title: name };
+}
