@@ -37,6 +37,10 @@ export const LIMITS = {
   sipNonces: 16_384,
   /** How often one request is sent again with other credentials before its 401 or 407 is final. 1..10. */
   sipDigestRepeats: 3,
+  /** Calls at once in one server or client; an INVITE above is refused with 503 or 486. 1..1,000,000. */
+  sipCalls: 50_000,
+  /** Dialogs that one INVITE may make by forking; answers of further ones are dropped. 1..100. */
+  sipForks: 16,
   /** Lines of one session description. 64..4,096. */
   sdpLines: 512,
   // cops
@@ -106,6 +110,24 @@ export const LIMITS = {
   /** Calls to channels at one DS, being set up or running; further ones get 503. 100..100,000. */
   dsCalls: 20_000,
   // store, registration, http
+  /** Failed sign-ins of one user in `signInWindowMs`; more are refused unread. 3..100. */
+  signInFailuresPerUser: 10,
+  /** Failed sign-ins from one address in that time. 10..10,000. */
+  signInFailuresPerAddress: 100,
+  /** How long a failed sign-in counts, ms. 1 minute..1 day. */
+  signInWindowMs: 15 * 60_000,
+  /** Users and addresses whose failures are remembered, each; the oldest are forgotten first. 100..1,000,000. */
+  signInSources: 10_000,
+  /** Passwords hashed at the same time, each taking 19 MiB; more are refused. 1..64. */
+  passwordHashesAtOnce: 16,
+  /** Sessions of one user; the one that expires first goes. 1..1,000. */
+  sessionsPerUser: 20,
+  /** Device secrets of one user. 1..100. */
+  deviceSecretsPerUser: 10,
+  /** Channels of one user. 1..1,000. */
+  channelsPerUser: 10,
+  /** Subscribers in one piece of a DS's catch-up. 1..5,000. */
+  catchUpSubscribers: 500,
   /** Octets of a request's body to the page's API; more is answered with 413. 4 KiB..1 MiB. */
   httpBodyBytes: 16 * 1024,
   /** Open TCP connections of one web server; further ones are closed at once. 100..100,000. */

@@ -1,15 +1,10 @@
+import { isMulticast, isWildcard } from "#host/addresses.ts";
 import type { Address, DatagramBind, DatagramHandlers, DatagramPort } from "#host/host.ts";
 import type { Fabric } from "./fabric.ts";
 import type { SimHost } from "./sim-host.ts";
 
 /** What UDP over IPv4 carries at most. */
 const MAX_DATAGRAM_OCTETS = 65_507;
-
-export const isMulticast = (host: string): boolean => {
-  const first = Number.parseInt(host, 10);
-  return host.includes(":") ? /^ff/i.test(host) : first >= 224 && first <= 239;
-};
-export const isWildcard = (host: string): boolean => host === "0.0.0.0" || host === "::";
 
 /** A datagram socket of one simulated machine. */
 export class SimDatagrams implements DatagramPort {

@@ -1,4 +1,5 @@
 import { digest, hmac } from "#base/hash.ts";
+import { isWildcard } from "#host/addresses.ts";
 import type {
   Address,
   DatagramBind,
@@ -21,7 +22,7 @@ import type {
 import { type End, socketError } from "./connection.ts";
 import type { Fabric } from "./fabric.ts";
 import { Random } from "./random.ts";
-import { isWildcard, SimDatagrams } from "./sim-datagrams.ts";
+import { SimDatagrams } from "./sim-datagrams.ts";
 import { type Disk, SimLog } from "./sim-log.ts";
 import { acceptMessages, connectMessages } from "./sim-messages.ts";
 import { acceptStreams, connectStream } from "./sim-streams.ts";

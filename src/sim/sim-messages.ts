@@ -1,3 +1,5 @@
+import { addressOfUrl } from "#host/addresses.ts";
+import { closeError, NORMAL_CLOSE, TOO_BIG_CLOSE } from "#host/close-codes.ts";
 import type {
   Handshake,
   ListenHandlers,
@@ -12,12 +14,6 @@ import type { Fabric } from "./fabric.ts";
 import type { SimHost } from "./sim-host.ts";
 import { dial } from "./sim-streams.ts";
 
-const NORMAL = 1000;
-const TOO_BIG = 1009;
-/** The peer's close code as an error; undefined for an ordinary end (RFC 6455 §7.4.1). */
-const codeError = (code: number): Error | undefined =>
-  code === NORMAL || code === 1001 ? undefined : new Error(`The peer closed the connection with ${code}`);
-
 export function connectMessages(
   host: SimHost,
   fabric: Fabric,
@@ -25,8 +21,8 @@ export function connectMessages(
   options: MessageConnectOptions,
   handlers: MessageHandlers,
 ): void {
-  const { hostname, port, pathname, search, host: authority } = new URL(url);
-  const to = { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || (url.startsWith("wss:") ? 443 : 80)) };
+  const { pathname, search, host: authority } = new URL(url);
+  const to = addressOfUrl(url);
   const headers: Record<string, string> = { host: authority };
   for (const [name, value] of Object.entries(options.headers ?? {})) headers[name.toLowerCase()] = value;
   const client = dial(host, fabric, "message", to, (server) => {
@@ -58,7 +54,7 @@ const messagePort = (end: End): MessagePort => ({
     return end.queuedBytes;
   },
   send: (data) => end.send(data),
-  close: (code = NORMAL) => end.end(codeError(code)),
+  close: (code = NORMAL_CLOSE) => end.end(closeError(code)),
 });
 
 function messageEnd(end: End, handlers: MessageHandlers, maxMessageBytes: number): EndHandlers {
@@ -67,7 +63,7 @@ function messageEnd(end: End, handlers: MessageHandlers, maxMessageBytes: number
     data: (batch) => {
       for (const data of batch) {
         if (data.length > maxMessageBytes) {
-          end.abort(new Error(`A message of ${data.length} octets is too large`), codeError(TOO_BIG));
+          end.abort(new Error(`A message of ${data.length} octets is too large`), closeError(TOO_BIG_CLOSE));
           return;
         }
         handlers.message(data);

@@ -1,0 +1,72 @@
+import { createSocket, type Socket } from "node:dgram";
+import { isIPv6 } from "node:net";
+import { LIMITS } from "#base/limits.ts";
+import { isMulticast, isWildcard } from "../addresses.ts";
+import type { Address, DatagramBind, DatagramHandlers, DatagramPort } from "../host.ts";
+import type { HostCounters } from "./counters.ts";
+
+/** Addresses are numeric here: none is looked up, and the socket is bound before `bind` returns. */
+function numeric(host: string, _: unknown, found: (error: null, address: string, family: number) => void): void {
+  found(null, host, isIPv6(host) ? 6 : 4);
+}
+
+/** A UDP socket (RFC 768), with multicast of both kinds (RFC 1112, RFC 4607). */
+export class NodeDatagrams implements DatagramPort {
+  readonly #socket: Socket;
+  readonly #interface: string | undefined;
+  readonly #counters: HostCounters;
+  #open = true;
+
+  constructor(bind: DatagramBind, handlers: DatagramHandlers, counters: HostCounters) {
+    this.#interface = bind.multicastInterface ?? (isWildcard(bind.host) || isMulticast(bind.host) ? undefined : bind.host);
+    this.#counters = counters;
+    this.#socket = createSocket({
+      type: isIPv6(bind.host) ? "udp6" : "udp4",
+      reuseAddr: bind.shared ?? false,
+      recvBufferSize: LIMITS.datagramBufferBytes,
+      lookup: numeric,
+    });
+    this.#socket.on("message", (bytes, { address, port }) => handlers.datagram(bytes, { host: address, port }));
+    this.#socket.on("error", (error) => {
+      this.close();
+      process.nextTick(() => handlers.failed(error));
+    });
+    this.#socket.on("listening", () => this.#bound(bind, handlers));
+    this.#socket.bind({ address: bind.host, port: bind.port, exclusive: true });
+  }
+
+  #bound(bind: DatagramBind, handlers: DatagramHandlers): void {
+    if (this.#interface !== undefined && !isIPv6(this.#interface)) this.#socket.setMulticastInterface(this.#interface);
+    this.#socket.setMulticastTTL(bind.multicastTtl ?? 16);
+    this.#socket.setMulticastLoopback(true);
+    const { address, port } = this.#socket.address();
+    process.nextTick(() => {
+      if (this.#open) handlers.bound?.({ host: address, port });
+    });
+  }
+
+  send(bytes: Uint8Array, to: Address): void {
+    if (this.#open) this.#socket.send(Buffer.from(bytes), to.port, to.host, this.#sent);
+  }
+
+  readonly #sent = (error: Error | null): void => {
+    if (error) this.#counters.datagramsNotSent++;
+  };
+
+  join(group: string, source?: string): void {
+    if (source === undefined) this.#socket.addMembership(group, this.#interface);
+    else this.#socket.addSourceSpecificMembership(source, group, this.#interface);
+  }
+
+  leave(group: string, source?: string): void {
+    if (!this.#open) return;
+    if (source === undefined) this.#socket.dropMembership(group, this.#interface);
+    else this.#socket.dropSourceSpecificMembership(source, group, this.#interface);
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#socket.close();
+  }
+}

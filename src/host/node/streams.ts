@@ -1,0 +1,86 @@
+import { createConnection, createServer, type Socket } from "node:net";
+import { LIMITS } from "#base/limits.ts";
+import type { Address, Listener, ListenHandlers, StreamHandlers, StreamOptions, StreamPort } from "../host.ts";
+import type { HostCounters } from "./counters.ts";
+
+export function listenStreams(
+  bind: Address,
+  options: StreamOptions,
+  handlers: ListenHandlers<StreamPort, StreamHandlers>,
+  counters: HostCounters,
+): Listener {
+  const server = createServer({ noDelay: true }, (socket) => {
+    const port = new NodeStream(socket, options, counters);
+    port.tell(handlers.accept(port));
+  });
+  server.on("error", (error) => handlers.failed(error));
+  server.listen({ host: bind.host, port: bind.port }, () => handlers.listening?.(boundTo(server.address())));
+  return { close: () => void server.close() };
+}
+
+/** Of a listening TCP server. */
+export function boundTo(at: ReturnType<ReturnType<typeof createServer>["address"]>): Address {
+  if (at === null || typeof at === "string") throw new Error("Cannot tell the address: the server does not listen on TCP");
+  return { host: at.address, port: at.port };
+}
+
+export function connectStream(to: Address, options: StreamOptions, handlers: StreamHandlers, counters: HostCounters): void {
+  const socket = createConnection({ host: to.host, port: to.port, noDelay: true });
+  const giveUp = setTimeout(() => {
+    socket.destroy(Object.assign(new Error("connect ETIMEDOUT"), { code: "ETIMEDOUT" }));
+  }, LIMITS.connectMs);
+  let failure: Error | undefined;
+  const refused = (): void => handlers.closed(failure);
+  socket.on("error", (error) => {
+    failure = error;
+  });
+  socket.once("close", refused);
+  socket.once("close", () => clearTimeout(giveUp));
+  socket.once("connect", () => {
+    clearTimeout(giveUp);
+    socket.off("close", refused);
+    const port = new NodeStream(socket, options, counters);
+    port.tell(handlers);
+    handlers.opened?.(port);
+  });
+}
+
+class NodeStream implements StreamPort {
+  readonly local: Address;
+  readonly remote: Address;
+  readonly #socket: Socket;
+  readonly #maxQueuedBytes: number;
+  readonly #counters: HostCounters;
+
+  constructor(socket: Socket, options: StreamOptions, counters: HostCounters) {
+    this.#socket = socket;
+    this.#maxQueuedBytes = options.maxQueuedBytes ?? LIMITS.streamQueuedBytes;
+    this.#counters = counters;
+    this.local = { host: socket.localAddress ?? "", port: socket.localPort ?? 0 };
+    this.remote = { host: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
+  }
+
+  tell(handlers: StreamHandlers): void {
+    let failure: Error | undefined;
+    this.#socket.on("data", (bytes: Buffer) => handlers.data(bytes));
+    this.#socket.on("error", (error) => {
+      failure = error;
+    });
+    this.#socket.on("close", () => handlers.closed(failure));
+  }
+
+  send(bytes: Uint8Array): void {
+    if (!this.#socket.writable) return;
+    this.#socket.write(Buffer.from(bytes));
+    if (this.#socket.writableLength <= this.#maxQueuedBytes) return;
+    this.#counters.connectionsOverQueueLimit++;
+    this.#socket.destroy(Object.assign(new Error("queue limit of the connection ENOBUFS"), { code: "ENOBUFS" }));
+  }
+
+  close(): void {
+    if (!this.#socket.writable) return;
+    this.#socket.end();
+    const drop = setTimeout(() => this.#socket.destroy(), LIMITS.lingerMs);
+    this.#socket.once("close", () => clearTimeout(drop));
+  }
+}
