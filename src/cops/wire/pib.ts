@@ -115,11 +115,11 @@ function readColumn(type: AttributeType, element: BerElement): string | number |
 }
 
 /** RFC 3084 §4.4. */
-export const PROVISIONING_ERROR = { unknown: 5 } as const;
+export const PROVISIONING_ERROR = { unknown: 5, maxStates: 6 } as const;
 /** RFC 3084 §4.5. */
 export const CLASS_ERROR = { unknownPrc: 9 } as const;
-/** Report data of a failure that has no more to say (RFC 3084 §5.3.1). */
-export const writeFailure = (): Uint8Array => prObjects.write({ kind: "gperr", code: PROVISIONING_ERROR.unknown, subCode: 0 });
+/** Report data of a failure (RFC 3084 §5.3.1). */
+export const writeFailure = (code: number): Uint8Array => prObjects.write({ kind: "gperr", code, subCode: 0 });
 /** Report data: rows that were passed over because their class is not known. */
 export function writeUnknownClasses(prids: readonly string[]): Uint8Array {
   return concat(
