@@ -1,6 +1,6 @@
 /**
  * Streams in an edge: RTP with MPEG-TS (RFC 2250, payload type 33) in, a source-specific group, unicast and WebSocket out.
- * `Relay` (engine/relay.ts) is the service; `driver.ts` puts it on a Host.
+ * `RelayStream` (engine/relay-stream.ts) is one stream; `driver.ts` puts it on a Host.
  */
 import type { Address } from "#host/host.ts";
 
