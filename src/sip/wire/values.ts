@@ -26,12 +26,12 @@ interface Addressee {
   readonly params: Params;
 }
 
-const BRACKETED = /^("[^"\\]*(?:\\.[^"\\]*)*"|[A-Za-z0-9\-.!%*_+`'~\s\u0080-\uffff]*)<([^<>\s]+)>(.*)$/s;
+const BRACKETED = /^("[^"\\]*(?:\\.[^"\\]*)*"\s*|[A-Za-z0-9\-.!%*_+`'~\s\u0080-\uffff]*)<([^<>\s]+)>(.*)$/s;
 const BARE = /^([^<>\s;?,"]+)(.*)$/s; // `?`, `,` and `;` of the URI itself need brackets (RFC 3261 §20)
 
 function parseAddressee(text: string): Addressee | undefined {
   const trimmed = text.trim();
-  const bracketed = BRACKETED.exec(trimmed.startsWith('"') ? trimmed.replace(/"\s+</, '"<') : trimmed);
+  const bracketed = BRACKETED.exec(trimmed);
   const found = bracketed ?? BARE.exec(trimmed);
   if (found === null) return undefined;
   const [display = "", uri = "", rest = ""] = bracketed === null ? ["", found[1], found[2]] : found.slice(1);

@@ -1,0 +1,186 @@
+/** The client transactions of a driver (RFC 3261 §17.1): their messages, their machines, their responses. */
+import { hex } from "#base/bytes.ts";
+import type { Timed } from "#base/deadlines.ts";
+import { LIMITS } from "#base/limits.ts";
+import type { TransactionContext } from "./context.ts";
+import { type InviteClientOutput, InviteClientTransaction } from "./engine/invite-client.ts";
+import { type NonInviteClientOutput, NonInviteClientTransaction } from "./engine/non-invite-client.ts";
+import type { ClientTxId } from "./engine/ports.ts";
+import type { Link } from "./transport/transport.ts";
+import { Headers } from "./wire/headers.ts";
+import type { SipRequest, SipResponse } from "./wire/message.ts";
+import { serialize } from "./wire/serialize.ts";
+import { cseqOf, formatCSeq, formatVia, viaOf } from "./wire/values.ts";
+
+export class ClientTransaction implements Timed {
+  wheelAtMs = Infinity;
+  readonly branch: string;
+  readonly request: SipRequest; // with our Via
+  readonly bytes: Uint8Array;
+  readonly link: Link;
+  readonly machine: InviteClientTransaction | NonInviteClientTransaction;
+  /** Our own CANCEL: nobody is told of it. */
+  readonly own: boolean;
+  ack: Uint8Array | undefined;
+
+  constructor(branch: string, request: SipRequest, link: Link, context: TransactionContext, own: boolean) {
+    this.branch = branch;
+    this.request = request;
+    this.bytes = serialize(request);
+    this.link = link;
+    this.own = own;
+    const setup = { timers: context.timers, reliable: link.transport.reliable, startMs: context.host.nowMs() };
+    this.machine = request.method === "INVITE" ? new InviteClientTransaction(setup) : new NonInviteClientTransaction(setup);
+  }
+}
+
+export class ClientTransactions {
+  readonly #context: TransactionContext;
+  /** By branch. A CANCEL has the branch of its INVITE (RFC 3261 §9.1), so each has its own map (§17.1.3). */
+  readonly #invites = new Map<string, ClientTransaction>();
+  readonly #others = new Map<string, ClientTransaction>();
+
+  constructor(context: TransactionContext) {
+    this.#context = context;
+  }
+
+  get size(): number {
+    return this.#invites.size + this.#others.size;
+  }
+
+  /** Sends the request; without a link, or above the limit, it fails as soon as this has returned. */
+  start(request: SipRequest, link: Link | undefined): ClientTxId {
+    const branch = this.#newBranch();
+    if (link === undefined || this.size >= LIMITS.sipClientTransactions) return this.#failSoon(branch);
+    return this.#start(branch, addressed(request, branch, link), link, false);
+  }
+
+  #start(branch: string, request: SipRequest, link: Link, own: boolean): ClientTxId {
+    const tx = new ClientTransaction(branch, request, link, this.#context, own);
+    if (!this.#context.send(link, tx.bytes)) return this.#failSoon(branch);
+    this.#mapOf(request.method).set(branch, tx);
+    this.#context.deadlines.set(tx, tx.machine.nextDeadlineMs);
+    return branch;
+  }
+
+  /** An ACK for a 2xx: sent once, without a transaction (RFC 3261 §13.2.2.4). */
+  ack(request: SipRequest, link: Link | undefined): void {
+    if (link === undefined) this.#context.counters.unsent++;
+    else this.#context.send(link, serialize(addressed(request, this.#newBranch(), link)));
+  }
+
+  cancel(id: ClientTxId): void {
+    const tx = this.#invites.get(id);
+    if (tx?.machine instanceof InviteClientTransaction)
+      this.#perform(tx, tx.machine.step({ kind: "cancel" }, this.#context.host.nowMs()));
+  }
+
+  /** A response that `faultOf` has passed. */
+  onResponse(response: SipResponse): void {
+    const branch = String(viaOf(response)?.params.get("branch"));
+    const tx = this.#mapOf(cseqOf(response)?.method).get(branch);
+    // The sent-by of its Via needs no look (RFC 3261 §18.1.2): nobody else knows our branch.
+    if (tx === undefined) {
+      this.#context.counters.strays++;
+      return;
+    }
+    const outputs = tx.machine.step({ kind: "response", status: response.status }, this.#context.host.nowMs());
+    if (!outputs.some((output) => output.kind === "pass-up")) this.#context.counters.retransmissionsIn++;
+    this.#perform(tx, outputs, response);
+  }
+
+  onDeadline(tx: ClientTransaction, nowMs: number): void {
+    this.#perform(tx, tx.machine.step({ kind: "tick" }, nowMs));
+  }
+
+  onLinkClosed(link: Link): void {
+    const nowMs = this.#context.host.nowMs();
+    for (const txs of [this.#invites, this.#others])
+      for (const tx of [...txs.values()])
+        if (tx.link === link) this.#perform(tx, tx.machine.step({ kind: "transport-error" }, nowMs));
+  }
+
+  clear(): void {
+    this.#invites.clear();
+    this.#others.clear();
+  }
+
+  #perform(
+    tx: ClientTransaction,
+    outputs: readonly (InviteClientOutput | NonInviteClientOutput)[],
+    response?: SipResponse,
+  ): void {
+    const { deadlines } = this.#context;
+    for (const output of outputs) this.#performOne(tx, output, response);
+    if (tx.machine.state === "terminated") deadlines.delete(tx);
+    else deadlines.set(tx, tx.machine.nextDeadlineMs);
+  }
+
+  #performOne(tx: ClientTransaction, output: InviteClientOutput | NonInviteClientOutput, response?: SipResponse): void {
+    const { counters, send, tell, user } = this.#context;
+    switch (output.kind) {
+      case "send-request":
+        counters.retransmissionsOut++;
+        send(tx.link, tx.bytes);
+        return;
+      case "send-ack":
+        if (response !== undefined) tx.ack ??= serialize(ackOf(tx.request, response));
+        if (tx.ack !== undefined) send(tx.link, tx.ack);
+        return;
+      case "send-cancel":
+        this.#start(tx.branch, cancelOf(tx.request), tx.link, true);
+        return;
+      case "pass-up":
+        if (response !== undefined && !tx.own) tell(response, () => user.onResponse(response, tx.branch, tx.link.flow));
+        return;
+      case "ended": {
+        this.#mapOf(tx.request.method).delete(tx.branch);
+        const { cause } = output;
+        if (cause === "done") return;
+        counters.failures++;
+        if (!tx.own) tell(tx.request, () => user.onFailure(tx.branch, cause));
+      }
+    }
+  }
+
+  #failSoon(branch: string): ClientTxId {
+    const { host, counters, tell, user } = this.#context;
+    counters.failures++;
+    host.timer(host.nowMs(), () => tell(undefined, () => user.onFailure(branch, "transport")));
+    return branch;
+  }
+
+  #mapOf(method: string | undefined): Map<string, ClientTransaction> {
+    return method === "INVITE" ? this.#invites : this.#others;
+  }
+
+  /** RFC 3261 §8.1.1.7; 80 bits of chance, so that nobody forges a response who has not seen the request. */
+  #newBranch(): string {
+    return `z9hG4bK${hex(this.#context.host.random(10))}`;
+  }
+}
+
+/** The request as it leaves: our Via on top, with rport on UDP (RFC 3581 §3), and Max-Forwards (RFC 3261 §8.1.1.6). */
+function addressed(request: SipRequest, branch: string, link: Link): SipRequest {
+  const params = new Map<string, string | true>([["branch", branch]]);
+  if (link.flow.transport === "udp") params.set("rport", true);
+  const via = formatVia({ transport: link.transport.name.toUpperCase(), ...link.transport.sentBy, params });
+  const headers = request.headers.clone().prepend("via", via);
+  if (!headers.has("max-forwards")) headers.add("max-forwards", "70");
+  return { ...request, headers };
+}
+
+/** What ACK and CANCEL take over from the INVITE (RFC 3261 §9.1, §17.1.1.3): one Via, its route, who and which. */
+function sibling(invite: SipRequest, method: string, to: string): SipRequest {
+  const headers = new Headers();
+  const { headers: from } = invite;
+  headers.add("via", from.first("via") ?? "");
+  for (const { name, value } of from.fields()) if (name === "route") headers.add(name, value);
+  headers.add("max-forwards", "70");
+  headers.add("from", from.get("from") ?? "").add("to", to);
+  headers.add("call-id", from.get("call-id") ?? "");
+  headers.add("cseq", formatCSeq({ number: cseqOf(invite)?.number ?? 0, method }));
+  return { kind: "request", method, uri: invite.uri, headers, body: invite.body.subarray(0, 0) };
+}
+const ackOf = (invite: SipRequest, response: SipResponse): SipRequest => sibling(invite, "ACK", response.headers.get("to") ?? "");
+const cancelOf = (invite: SipRequest): SipRequest => sibling(invite, "CANCEL", invite.headers.get("to") ?? "");

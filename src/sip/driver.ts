@@ -1,0 +1,193 @@
+import { Deadlines } from "#base/deadlines.ts";
+import { type Logger, SILENT } from "#base/log.ts";
+import type { Ticket } from "#base/ticket.ts";
+import type { BrowserHost } from "#host/host.ts";
+import { ClientTransaction, ClientTransactions } from "./client-transactions.ts";
+import type { TransactionContext } from "./context.ts";
+import { SipCounters } from "./counters.ts";
+import type { ClientTxId, Destination, ServerTxId, TransactionPort, TransactionUser, TransportName } from "./engine/ports.ts";
+import { DEFAULT_TIMERS, type TransactionTimers } from "./engine/timers.ts";
+import { type ServerTransaction, ServerTransactions } from "./server-transactions.ts";
+import type { Link, Receiver, Transport } from "./transport/transport.ts";
+import { faultOf } from "./wire/check.ts";
+import type { SipRequest, SipResponse, Via } from "./wire/message.ts";
+import { parseMessage, type Unserved } from "./wire/parse.ts";
+import { formatVia, viaOf, withParam } from "./wire/values.ts";
+
+export interface SipDriverConfig {
+  /** Default T1 500 ms, T2 4 s, T4 5 s (RFC 3261 Table 4). */
+  readonly timers?: TransactionTimers;
+  readonly log?: Logger;
+}
+
+const DEFAULT_PORT = 5060;
+
+/**
+ * SIP on a host: transports and the transaction layer (RFC 3261 §17, §18), for one transaction user. It needs no more than
+ * what a page has; sockets come with the transports that are added.
+ */
+export class SipDriver implements TransactionPort {
+  readonly counters = new SipCounters();
+  readonly #user: TransactionUser;
+  readonly #log: Logger;
+  readonly #transports: Transport[] = [];
+  readonly #deadlines: Deadlines<ClientTransaction | ServerTransaction>;
+  readonly #clients: ClientTransactions;
+  readonly #servers: ServerTransactions;
+  #stopped = false;
+
+  constructor(host: BrowserHost, config: SipDriverConfig, user: TransactionUser) {
+    this.#user = user;
+    this.#log = config.log ?? SILENT;
+    this.#deadlines = new Deadlines(host, (tx, nowMs) =>
+      tx instanceof ClientTransaction ? this.#clients.onDeadline(tx, nowMs) : this.#servers.onDeadline(tx, nowMs),
+    );
+    const context: TransactionContext = {
+      host,
+      timers: config.timers ?? DEFAULT_TIMERS,
+      user,
+      counters: this.counters,
+      deadlines: this.#deadlines,
+      send: (link, bytes) => this.#send(link, bytes),
+      tell: (about, call) => this.#tell(about?.headers.get("call-id"), call),
+    };
+    this.#clients = new ClientTransactions(context);
+    this.#servers = new ServerTransactions(context);
+  }
+
+  /** Starts a transport; the first of its name opens flows to addresses. */
+  addTransport(transport: Transport): void {
+    const receiver: Receiver = {
+      received: (bytes, link) => this.#onOctets(bytes, link),
+      closed: (link) => this.#onClosed(link),
+    };
+    this.#transports.push(transport);
+    transport.start(receiver);
+  }
+
+  /** Transactions at work. */
+  get transactions(): { readonly client: number; readonly server: number } {
+    return { client: this.#clients.size, server: this.#servers.size };
+  }
+
+  request(request: SipRequest, to: Destination): ClientTxId {
+    return this.#clients.start(request, this.#linkTo(to));
+  }
+  ack(request: SipRequest, to: Destination): void {
+    this.#clients.ack(request, this.#linkTo(to));
+  }
+  cancel(id: ClientTxId): void {
+    this.#clients.cancel(id);
+  }
+  respond(id: ServerTxId, response: SipResponse, ticket?: Ticket): void {
+    this.#servers.respond(id, response, ticket);
+  }
+  /** Throws where no transport of that name was added. */
+  localUri(to: Destination): { readonly host: string; readonly port?: number; readonly transport: TransportName } {
+    const transport = this.#linkTo(to)?.transport ?? this.#transports.find(({ name }) => name === to.transport);
+    if (transport === undefined) throw new Error(`No ${to.transport} transport here`);
+    return { ...transport.sentBy, transport: transport.name };
+  }
+
+  /** Closes all transports and forgets all transactions; the user is told nothing more. */
+  stop(): void {
+    this.#stopped = true;
+    for (const transport of this.#transports) transport.close();
+    this.#deadlines.clear();
+    this.#clients.clear();
+    this.#servers.clear();
+  }
+
+  #linkTo(to: Destination): Link | undefined {
+    for (const transport of this.#transports) {
+      if (transport.name !== to.transport) continue;
+      const link = "id" in to ? transport.linkOf(to) : transport.linkTo(to);
+      if (link !== undefined) return link;
+    }
+    return undefined;
+  }
+
+  #send(link: Link, bytes: Uint8Array): boolean {
+    const sent = link.send(bytes);
+    if (sent) this.counters.messagesOut++;
+    else this.counters.unsent++;
+    return sent;
+  }
+
+  #tell(callId: string | undefined, call: () => void): boolean {
+    if (this.#stopped) return true;
+    try {
+      call();
+      return true;
+    } catch (error) {
+      this.counters.faults++;
+      this.#log.error("sip: fault in a transaction's user", { callId, error });
+      return false;
+    }
+  }
+
+  #onOctets(bytes: Uint8Array, link: Link): void {
+    if (isKeepAlive(bytes)) {
+      this.counters.keepAlives++;
+      return;
+    }
+    this.counters.messagesIn++;
+    const parsed = parseMessage(bytes);
+    if (parsed.status === "bad") this.#refuse(parsed.unserved, link);
+    else if (parsed.value.kind === "request") this.#onRequest(parsed.value, link);
+    else this.#onResponse(parsed.value);
+  }
+
+  #onRequest(request: SipRequest, link: Link): void {
+    const reason = faultOf(request);
+    const via = viaOf(request);
+    if (reason !== undefined || via === undefined) {
+      this.#refuse({ status: 400, reason: reason ?? "Malformed Via", method: request.method, headers: request.headers }, link);
+      return;
+    }
+    noteSource(request, via, link);
+    this.#servers.onRequest(request, via, link.flow, replyLink(via, link));
+  }
+
+  #onResponse(response: SipResponse): void {
+    if (faultOf(response) === undefined) this.#clients.onResponse(response);
+    else this.counters.garbage++;
+  }
+
+  /** Answers what cannot be served, where its Via says whither; drops the rest. */
+  #refuse(unserved: Unserved | undefined, link: Link): void {
+    const via = unserved && viaOf(unserved);
+    if (unserved === undefined || via === undefined) {
+      this.counters.garbage++;
+      return;
+    }
+    this.counters.malformed++;
+    noteSource(unserved, via, link);
+    this.#servers.answerStateless(unserved, replyLink(via, link), unserved.status, unserved.reason);
+  }
+
+  #onClosed(link: Link): void {
+    this.#clients.onLinkClosed(link);
+    this.#tell(undefined, () => this.#user.onFlowClosed(link.flow));
+  }
+}
+
+/** Nothing but CRs and LFs: keeps a NAT open (RFC 5626 §3.5.1), asks for nothing. */
+const isKeepAlive = (bytes: Uint8Array): boolean => bytes.length <= 4 && bytes.every((octet) => octet === 13 || octet === 10);
+
+/**
+ * Writes into the top Via where the request really came from (RFC 3261 §18.2.1, RFC 3581 §4). Not on WebSockets: that
+ * would be some intermediary's address (RFC 7118 §5.3).
+ */
+function noteSource(message: Pick<SipRequest, "headers">, via: Via, link: Link): void {
+  const { remote, transport } = link.flow;
+  const wantsPort = via.params.has("rport");
+  const isHere = via.host.replace(/^\[|\]$/g, "") === remote.host;
+  if (transport === "ws" || transport === "wss" || (isHere && !wantsPort)) return;
+  const received = withParam(via, "received", remote.host);
+  message.headers.replaceFirst("via", formatVia(wantsPort ? withParam(received, "rport", `${remote.port}`) : received));
+}
+
+/** Where responses go: back the same way, but without rport to the port that Via names (RFC 3261 §18.2.2, RFC 3581 §4). */
+const replyLink = (via: Via, link: Link): Link =>
+  link.transport.reliable || via.params.has("rport") ? link : link.toPort(via.port ?? DEFAULT_PORT);

@@ -1,0 +1,200 @@
+/** The server transactions of a driver (RFC 3261 §17.2): their requests, their machines, their responses. */
+import { hex } from "#base/bytes.ts";
+import type { Timed } from "#base/deadlines.ts";
+import { LIMITS } from "#base/limits.ts";
+import { SAFE, type Ticket } from "#base/ticket.ts";
+import type { TransactionContext } from "./context.ts";
+import { type InviteServerOutput, InviteServerTransaction } from "./engine/invite-server.ts";
+import { type NonInviteServerOutput, NonInviteServerTransaction } from "./engine/non-invite-server.ts";
+import type { Flow, ServerTxId } from "./engine/ports.ts";
+import type { Link } from "./transport/transport.ts";
+import { response, tagged } from "./wire/builders.ts";
+import { formatHostPort } from "./wire/lex.ts";
+import type { SipRequest, SipResponse, Via } from "./wire/message.ts";
+import { serialize } from "./wire/serialize.ts";
+import { toTagOf } from "./wire/values.ts";
+
+export class ServerTransaction implements Timed {
+  wheelAtMs = Infinity;
+  readonly id: ServerTxId; // its branch
+  readonly sentBy: string;
+  readonly request: SipRequest;
+  /** Where responses go: may differ from where the request came from (RFC 3261 §18.2.2). */
+  readonly replyTo: Link;
+  readonly machine: InviteServerTransaction | NonInviteServerTransaction;
+  /** For responses whose To has none. */
+  readonly toTag: string;
+  /** Responses that wait for their tickets, in order. */
+  readonly held: { readonly response: SipResponse; readonly ticket: Ticket }[] = [];
+  /** The user has answered finally, though the answer may be held. */
+  answered = false;
+  /** The user has been told of a CANCEL. */
+  canceled = false;
+  latest: Uint8Array | undefined;
+
+  constructor(id: string, sentBy: string, request: SipRequest, replyTo: Link, context: TransactionContext) {
+    this.id = id;
+    this.sentBy = sentBy;
+    this.request = request;
+    this.replyTo = replyTo;
+    this.toTag = hex(context.host.random(8));
+    const setup = { timers: context.timers, reliable: replyTo.transport.reliable, startMs: context.host.nowMs() };
+    this.machine = request.method === "INVITE" ? new InviteServerTransaction(setup) : new NonInviteServerTransaction(setup);
+  }
+}
+
+export class ServerTransactions {
+  readonly #context: TransactionContext;
+  /** By branch: one that two clients happen to share is refused to the second (RFC 3261 §17.2.3 would serve both). */
+  readonly #byBranch = new Map<string, ServerTransaction>();
+  /** The To tag of answers without a transaction (RFC 3261 §8.2.7). */
+  readonly #statelessTag: string;
+
+  constructor(context: TransactionContext) {
+    this.#context = context;
+    this.#statelessTag = hex(context.host.random(8));
+  }
+
+  get size(): number {
+    return this.#byBranch.size;
+  }
+
+  /** A request that `faultOf` has passed, its top Via as read; `flow` is where it came from. */
+  onRequest(request: SipRequest, via: Via, flow: Flow, replyTo: Link): void {
+    const branch = String(via.params.get("branch"));
+    const tx = this.#byBranch.get(branch);
+    const isSame = tx !== undefined && tx.sentBy === formatHostPort(via);
+    if (request.method === "ACK") this.#onAck(request, isSame ? tx : undefined, flow);
+    else if (request.method === "CANCEL") this.#onCancel(request, isSame ? tx : undefined, replyTo);
+    else if (tx === undefined) this.#onNew(branch, request, via, flow, replyTo);
+    else if (isSame && tx.request.method === request.method) {
+      this.#context.counters.retransmissionsIn++;
+      this.#perform(tx, tx.machine.step({ kind: "request" }, this.#context.host.nowMs()));
+    } else this.answerStateless(request, replyTo, 400, "Branch in use");
+  }
+
+  #onNew(branch: string, request: SipRequest, via: Via, flow: Flow, replyTo: Link): void {
+    const { counters, deadlines, tell, user } = this.#context;
+    if (this.#byBranch.size >= LIMITS.sipServerTransactions) {
+      counters.shed++;
+      this.answerStateless(request, replyTo, 503);
+      return;
+    }
+    const tx = new ServerTransaction(branch, formatHostPort(via), request, replyTo, this.#context);
+    this.#byBranch.set(branch, tx);
+    deadlines.set(tx, tx.machine.nextDeadlineMs);
+    if (!tell(request, () => user.onRequest(request, branch, flow))) this.#answerFault(tx);
+  }
+
+  #onAck(request: SipRequest, tx: ServerTransaction | undefined, flow: Flow): void {
+    const { counters, host, tell, user } = this.#context;
+    if (tx?.machine instanceof InviteServerTransaction) {
+      const outputs = tx.machine.step({ kind: "ack" }, host.nowMs());
+      this.#perform(tx, outputs);
+      if (!outputs.some((output) => output.kind === "pass-up-ack")) return;
+    } else if (toTagOf(request) === this.#statelessTag) {
+      counters.strays++;
+      return;
+    }
+    tell(request, () => user.onAck(request, flow));
+  }
+
+  /**
+   * CANCEL is answered anew each time it comes, 200 or 481 (RFC 3261 §9.2): the same as its own transaction would repeat.
+   * Its INVITE is the transaction of the same branch; once that is answered, CANCEL changes nothing.
+   */
+  #onCancel(request: SipRequest, tx: ServerTransaction | undefined, replyTo: Link): void {
+    const { tell, user } = this.#context;
+    if (!(tx?.machine instanceof InviteServerTransaction)) {
+      this.answerStateless(request, replyTo, 481);
+      return;
+    }
+    this.#context.send(replyTo, serialize(response(request, 200, undefined, tx.toTag)));
+    if (tx.answered || tx.canceled) return;
+    tx.canceled = true;
+    if (!tell(request, () => user.onCancel(tx.id))) this.#answerFault(tx);
+  }
+
+  respond(id: ServerTxId, answer: SipResponse, ticket: Ticket = SAFE): void {
+    const tx = this.#byBranch.get(id);
+    if (tx === undefined) {
+      this.#context.counters.lateAnswers++;
+      return;
+    }
+    if (answer.status >= 200) tx.answered = true;
+    if (tx.held.length === 0 && ticket.safe) {
+      this.#send(tx, answer);
+      return;
+    }
+    tx.held.push({ response: answer, ticket });
+    if (tx.held.length === 1) ticket.onSafe(() => this.#release(tx));
+  }
+
+  /** Lets out what need not wait any longer. */
+  #release(tx: ServerTransaction): void {
+    for (let head = tx.held[0]; head !== undefined; head = tx.held[0]) {
+      if (!head.ticket.safe) {
+        head.ticket.onSafe(() => this.#release(tx));
+        return;
+      }
+      tx.held.shift();
+      this.#send(tx, head.response);
+    }
+  }
+
+  #send(tx: ServerTransaction, answer: SipResponse): void {
+    const outputs = tx.machine.step({ kind: "respond", status: answer.status }, this.#context.host.nowMs());
+    if (outputs.length === 0) this.#context.counters.lateAnswers++;
+    this.#perform(tx, outputs, answer);
+  }
+
+  onDeadline(tx: ServerTransaction, nowMs: number): void {
+    this.#perform(tx, tx.machine.step({ kind: "tick" }, nowMs));
+  }
+
+  /** Answers without remembering that it did (RFC 3261 §8.2.7). An ACK is never answered. */
+  answerStateless(to: Pick<SipRequest, "headers" | "method">, replyTo: Link, status: number, reason?: string): void {
+    if (to.method === "ACK") return;
+    this.#context.send(replyTo, serialize(response(to, status, reason, this.#statelessTag)));
+  }
+
+  clear(): void {
+    this.#byBranch.clear();
+  }
+
+  /** Our user threw: 500, and this transaction is all that it costs (DESIGN §10). */
+  #answerFault(tx: ServerTransaction): void {
+    if (!tx.answered) this.respond(tx.id, response(tx.request, 500));
+  }
+
+  #perform(tx: ServerTransaction, outputs: readonly (InviteServerOutput | NonInviteServerOutput)[], answer?: SipResponse): void {
+    const { deadlines } = this.#context;
+    for (const output of outputs) this.#performOne(tx, output, answer);
+    if (tx.machine.state === "terminated") deadlines.delete(tx);
+    else deadlines.set(tx, tx.machine.nextDeadlineMs);
+  }
+
+  #performOne(tx: ServerTransaction, output: InviteServerOutput | NonInviteServerOutput, answer?: SipResponse): void {
+    const { counters, send } = this.#context;
+    switch (output.kind) {
+      case "send-trying":
+        tx.latest = serialize(response(tx.request, 100));
+        send(tx.replyTo, tx.latest);
+        return;
+      case "send-response":
+        if (answer === undefined) return;
+        tx.latest = serialize(tagged(answer, tx.toTag));
+        send(tx.replyTo, tx.latest);
+        return;
+      case "resend":
+        counters.retransmissionsOut++;
+        if (tx.latest !== undefined) send(tx.replyTo, tx.latest);
+        return;
+      case "pass-up-ack":
+        return; // by whoever has the ACK
+      case "ended":
+        this.#byBranch.delete(tx.id);
+        if (output.cause === "timeout") counters.abandoned++;
+    }
+  }
+}
