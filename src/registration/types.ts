@@ -63,8 +63,14 @@ export interface RegistrationTopics {
   };
   /** All channels, on air or not. */
   "registration.channels": { ask: Record<string, never>; reply: { channels: ChannelRecord[] } };
-  /** A DS that starts asks for everything at once; later changes are pushed. */
-  "registration.catch-up": { ask: Record<string, never>; reply: { subscribers: SubscriberRecord[]; channels: ChannelRecord[] } };
+  /**
+   * A DS that starts asks for everything; later changes are pushed. A reply holds subscribers in order of their names, those
+   * after `after`, and their channels; with `next` there are more: to be asked for with `after: next`.
+   */
+  "registration.catch-up": {
+    ask: { after?: string };
+    reply: { subscribers: SubscriberRecord[]; channels: ChannelRecord[]; next?: string };
+  };
 }
 /** topic → body, cast to role "ds" (and channels to "web") after each change. */
 export interface RegistrationPushes {
