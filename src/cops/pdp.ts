@@ -97,8 +97,10 @@ export class CopsPdp implements PdpPort {
     while (this.#isLive(connection)) {
       const decoded = connection.framer.next();
       if (decoded.status === "need-more") return;
-      if (decoded.status === "bad")
-        return this.#step(connection, { kind: "garbage", clientType: connection.framer.badClientType });
+      if (decoded.status === "bad") {
+        this.#step(connection, { kind: "garbage", clientType: connection.framer.badClientType });
+        return;
+      }
       this.counters.received++;
       this.#step(connection, { kind: "message", message: decoded.value });
     }
@@ -116,17 +118,23 @@ export class CopsPdp implements PdpPort {
     switch (output.kind) {
       case "send":
         this.counters.sent++;
-        return connection.stream.send(encodeMessage(output.message));
+        connection.stream.send(encodeMessage(output.message));
+        break;
       case "open":
-        return this.#tell(connection, () => this.#open(connection, output.clientType, output.pepId));
+        this.#tell(connection, () => this.#open(connection, output.clientType, output.pepId));
+        break;
       case "request":
-        return this.#tell(connection, () => this.#user.onRequest(id, output.clientType, output.handle, output.request));
+        this.#tell(connection, () => this.#user.onRequest(id, output.clientType, output.handle, output.request));
+        break;
       case "report":
-        return this.#tell(connection, () => this.#user.onReport(id, output.handle, output.report));
+        this.#tell(connection, () => this.#user.onReport(id, output.handle, output.report));
+        break;
       case "delete":
-        return this.#tell(connection, () => this.#user.onDelete(id, output.handle, output.reason));
+        this.#tell(connection, () => this.#user.onDelete(id, output.handle, output.reason));
+        break;
       case "ended":
-        return this.#drop(connection, output.cause);
+        this.#drop(connection, output.cause);
+        break;
     }
   }
   #open(connection: Connection, clientType: number, pepId: string): void {

@@ -122,16 +122,20 @@ export class CopsPep implements PepPort {
     this.#deadlines.set(attempt, machine.nextDeadlineMs);
   }
   #opened(attempt: Attempt, stream: StreamPort): void {
-    if (this.#attempt !== attempt) return stream.close(); // given up meanwhile
-    attempt.stream = stream;
-    this.#step(attempt, { kind: "connected" });
+    if (this.#attempt === attempt) {
+      attempt.stream = stream;
+      this.#step(attempt, { kind: "connected" });
+    } else stream.close(); // given up meanwhile
   }
   #data(attempt: Attempt, bytes: Uint8Array): void {
     attempt.framer.push(bytes);
     while (this.#attempt === attempt) {
       const decoded = attempt.framer.next();
       if (decoded.status === "need-more") return;
-      if (decoded.status === "bad") return this.#step(attempt, { kind: "garbage" });
+      if (decoded.status === "bad") {
+        this.#step(attempt, { kind: "garbage" });
+        return;
+      }
       this.counters.received++;
       this.#step(attempt, { kind: "message", message: decoded.value });
     }
@@ -148,16 +152,20 @@ export class CopsPep implements PepPort {
     switch (output.kind) {
       case "send":
         this.counters.sent++;
-        return attempt.stream?.send(encodeMessage(output.message));
+        attempt.stream?.send(encodeMessage(output.message));
+        break;
       case "opened":
         attempt.wasUp = true;
         this.#pauseMs = this.#leastPauseMs;
         this.#askWaiting(attempt, output.clientType);
-        return this.#tell(attempt, () => this.#user.onOpened(output.clientType));
+        this.#tell(attempt, () => this.#user.onOpened(output.clientType));
+        break;
       case "decision":
-        return this.#tell(attempt, () => this.#user.onDecision(output.handle, output.decision));
+        this.#tell(attempt, () => this.#user.onDecision(output.handle, output.decision));
+        break;
       case "ended":
-        return this.#drop(attempt, output.cause);
+        this.#drop(attempt, output.cause);
+        break;
     }
   }
   #askWaiting(attempt: Attempt, clientType: ClientType): void {

@@ -5,7 +5,7 @@ export const CLIENT_TYPE = { admission: 0x9101, provisioning: 0x9102 } as const;
 export type ClientType = number;
 
 /** A handle names a request state on one connection (RFC 2748 §2.4). */
-export type Handle = string; // hex of the handle's octets
+export type Handle = string; // opaque: the octets in hex, at a PDP after the client-type's (handles are unique within one only)
 /** Names one PEP connection within a PDP; never reused. */
 export type PepConnection = number;
 
