@@ -44,6 +44,7 @@ interface Upstream {
  */
 export class WebSocketProxy {
   readonly #ports: ProxyPorts;
+  readonly #maxOpen: number;
   readonly #origins: readonly string[];
   readonly #sip: ReadonlyMap<string, Upstream>;
   readonly #media: ReadonlyMap<string, Upstream>;
@@ -51,8 +52,13 @@ export class WebSocketProxy {
   /** Handshakes not passed on, by HTTP status. */
   readonly refused = new Map<number, number>();
 
-  constructor(ports: ProxyPorts, config: Pick<WebConfig, "sip" | "media" | "origins">) {
+  constructor(
+    ports: ProxyPorts,
+    config: Pick<WebConfig, "sip" | "media" | "origins">,
+    maxOpen: number = LIMITS.proxiedWebSockets,
+  ) {
     this.#ports = ports;
+    this.#maxOpen = maxOpen;
     this.#origins = config.origins;
     this.#sip = upstreams(config.sip);
     this.#media = upstreams(config.media);
@@ -61,7 +67,7 @@ export class WebSocketProxy {
   /** Handles `upgrade` of a node:http server. */
   async upgrade(request: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
     client.on("error", () => client.destroy()); // its "close" does the rest
-    if (this.#open.size >= LIMITS.proxiedWebSockets) return this.#refuse(client, FULL);
+    if (this.#open.size >= this.#maxOpen) return this.#refuse(client, FULL);
     this.#open.add(client);
     client.on("close", () => this.#open.delete(client));
     const found = await this.#upstreamOf(request);

@@ -3,10 +3,15 @@ import type { Clock } from "#host/host.ts";
 
 const WINDOW_MS = 60_000;
 
+interface Window {
+  count: number;
+  readonly untilMs: number;
+}
+
 /** Counts tries of each source in windows of one minute: what guessing passwords costs an address. */
 export class Tries {
   readonly #clock: Clock;
-  readonly #counts = new Map<string, { count: number; readonly untilMs: number }>(); // oldest window first
+  readonly #counts = new Map<string, Window>(); // oldest window first
   refused = 0;
 
   constructor(clock: Clock) {
@@ -16,19 +21,25 @@ export class Tries {
   /** Counts one more try; false when the source has used up its minute. */
   take(source: string): boolean {
     const nowMs = this.#clock.nowMs();
-    this.#forget(nowMs);
+    this.#forget(({ untilMs }) => untilMs <= nowMs);
     const seen = this.#counts.get(source);
-    if (seen === undefined) this.#counts.set(source, { count: 1, untilMs: nowMs + WINDOW_MS });
-    else if (seen.count >= LIMITS.passwordTriesPerMinute) {
+    if (seen === undefined) {
+      this.#forget(() => this.#counts.size >= LIMITS.passwordTrySources);
+      this.#counts.set(source, { count: 1, untilMs: nowMs + WINDOW_MS });
+      return true;
+    }
+    if (seen.count >= LIMITS.passwordTriesPerMinute) {
       this.refused++;
       return false;
-    } else seen.count++;
+    }
+    seen.count++;
     return true;
   }
 
-  #forget(nowMs: number): void {
-    for (const [source, { untilMs }] of this.#counts) {
-      if (untilMs > nowMs && this.#counts.size < LIMITS.passwordTrySources) return;
+  /** Drops the oldest for as long as it should go. */
+  #forget(shouldGo: (oldest: Window) => boolean): void {
+    for (const [source, window] of this.#counts) {
+      if (!shouldGo(window)) return;
       this.#counts.delete(source);
     }
   }
