@@ -2,6 +2,7 @@ export { SipCounters } from "./counters.ts";
 export { SipDriver, type SipDriverConfig } from "./driver.ts";
 export type * from "./engine/ports.ts";
 export { DEFAULT_TIMERS, type TransactionTimers } from "./engine/timers.ts";
+export * from "./sdp/index.ts";
 export type { Link, Receiver, SentBy, Transport } from "./transport/transport.ts";
 export { type UdpOptions, UdpTransport } from "./transport/udp.ts";
 export { type WsConnectOptions, WsTransport } from "./transport/ws.ts";
