@@ -3,9 +3,11 @@
  * `Calls` (calls.ts) is a service between a `TransactionPort` and a `CallUser`.
  */
 import type { Ticket } from "#base/ticket.ts";
+import type { Clock, Entropy } from "#host/host.ts";
 import type { Headers } from "../wire/headers.ts";
 import type { NameAddr, SipRequest, SipResponse, SipUri } from "../wire/message.ts";
-import type { Destination, Flow } from "./ports.ts";
+import type { Destination, Flow, TransactionPort } from "./ports.ts";
+import type { TransactionTimers } from "./timers.ts";
 
 /** Names one call leg within a `Calls`: made by it, never reused. */
 export type CallId = number;
@@ -65,4 +67,24 @@ export interface CallUser {
   /** ACK for our 2xx. */
   onEstablished(call: CallId, ack: SipRequest): void;
   onEnded(call: CallId, end: CallEnd): void;
+}
+
+export interface CallsPorts {
+  readonly transactions: TransactionPort;
+  readonly user: CallUser;
+  readonly host: Clock & Entropy;
+  /**
+   * Where a request within a dialog goes: `nextHop` is its first route or target, `last` where the call's last request came
+   * from or went. Default `last`: the flow, as RFC 5626 has it and NATs want it.
+   */
+  readonly destination?: (nextHop: SipUri, last: Destination) => Destination;
+}
+export interface CallsConfig {
+  readonly timers?: TransactionTimers;
+  /** Option tags that the owner honours: said in Supported; a Require with any other is answered 420. Default none. */
+  readonly supported?: readonly string[];
+  /** Calls at once. 1..LIMITS.sipCalls, default that. */
+  readonly maxCalls?: number;
+  /** What an INVITE above `maxCalls` gets: 486 from a client, 503 from a server. Default 503. */
+  readonly fullStatus?: 486 | 503;
 }

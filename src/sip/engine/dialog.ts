@@ -132,6 +132,12 @@ export class Dialog {
     return this.#request(method, this.#localCSeq, fields, body);
   }
 
+  /** The same request once more, as a new one: with credentials, or after 491 (§22.2, §14.1). */
+  again(request: SipRequest): SipRequest {
+    this.#localCSeq++;
+    return withCSeq(request, this.#localCSeq);
+  }
+
   /** The ACK of a 2xx: the INVITE's CSeq and credentials (§13.2.2.4, §22.1). */
   ack(invite: SipRequest, fields: Fields = [], body?: Uint8Array): SipRequest {
     const ack = this.#request("ACK", cseqOf(invite)?.number ?? 0, fields, body);
@@ -153,6 +159,11 @@ export class Dialog {
     return request(method, requestUri(strict ? first.uri : this.#remoteTarget), headers, body);
   }
 }
+
+export const withCSeq = (request: SipRequest, number: number): SipRequest => ({
+  ...request,
+  headers: request.headers.clone().set("cseq", formatCSeq({ number, method: request.method })),
+});
 
 const routeBack = (response: SipResponse): readonly NameAddr[] => nameAddrsOf(response, "record-route")?.toReversed() ?? [];
 
