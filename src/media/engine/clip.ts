@@ -128,41 +128,67 @@ function seamTicks(before: Era, after: Era, framePid: number): number {
 }
 
 function readEras(packets: Uint8Array, pcrPid: number): readonly Era[] {
-  const eras: Era[] = [];
-  let era: Era | undefined;
-  const begin = (at: number, ticks: number): Era => {
-    const originTicks = ticks - (ticks % TICKS_PER_STAMP);
-    const fromPacket = eras.length === 0 ? 0 : at / TS_PACKET_BYTES;
-    const begun: Era = { fromPacket, originTicks, clock: [], stamps: new Map() };
-    eras.push(begun);
-    return begun;
-  };
+  const reader = new EraReader(pcrPid);
   for (let at = 0; at < packets.length; at += TS_PACKET_BYTES) {
     const read = parseTsPacket(packets, at);
-    if (read.status !== "ok") continue; // damaged, but in its place: it is sent as it is
-    const packet = read.value;
-    if (packet.pid === pcrPid && packet.pcrTicks !== undefined) {
-      if (!era || breaksClock(era, packet, packet.pcrTicks)) era = begin(at, packet.pcrTicks);
-      era.clock.push({ packet: at / TS_PACKET_BYTES, ticks: within(era, packet.pcrTicks) });
+    if (read.status === "ok") reader.add(packets, read.value); // else damaged, but in its place: it is sent as it is
+  }
+  return reader.eras;
+}
+
+/** Finds where one clock ends and another begins. */
+class EraReader {
+  readonly eras: Era[] = [];
+  readonly #pcrPid: number;
+  readonly #continuity = new Map<number, number>();
+  /** First packet since the last clock reference whose counter does not follow: there a new era would begin. */
+  #brokenAt: number | undefined;
+
+  constructor(pcrPid: number) {
+    this.#pcrPid = pcrPid;
+  }
+
+  add(packets: Uint8Array, packet: TsPacket): void {
+    const number = packet.at / TS_PACKET_BYTES;
+    this.#watchContinuity(packet, number);
+    if (packet.pid === this.#pcrPid && packet.pcrTicks !== undefined) {
+      const era = this.#eraOf(packet.pcrTicks, number, (last) => breaksClock(last, packet));
+      era.clock.push({ packet: number, ticks: within(era, packet.pcrTicks) });
+      this.#brokenAt = undefined;
     }
     const stampTicks = decodingTicks(packets, packet);
-    if (stampTicks === undefined) continue;
-    if (!era || breaksStamps(era, stampTicks)) era = begin(at, stampTicks);
-    const ticks = within(era, stampTicks);
+    if (stampTicks === undefined) return;
+    const era = this.#eraOf(stampTicks, number, (last) => breaksStamps(last, stampTicks));
     const span = era.stamps.get(packet.pid);
-    if (span) span.add(ticks);
-    else era.stamps.set(packet.pid, new Span(ticks));
+    if (span) span.add(within(era, stampTicks));
+    else era.stamps.set(packet.pid, new Span(within(era, stampTicks)));
   }
-  return eras;
+
+  #eraOf(ticks: number, number: number, breaks: (last: Era) => boolean): Era {
+    const last = this.eras.at(-1);
+    if (last && !breaks(last)) return last;
+    const fromPacket = last ? (this.#brokenAt ?? number) : 0;
+    const begun: Era = { fromPacket, originTicks: ticks - (ticks % TICKS_PER_STAMP), clock: [], stamps: new Map() };
+    this.eras.push(begun);
+    return begun;
+  }
+
+  #watchContinuity({ pid, continuity, discontinuity }: TsPacket, number: number): void {
+    const last = this.#continuity.get(pid);
+    this.#continuity.set(pid, continuity);
+    if (pid === PID.null || last === undefined) return;
+    const follows = !discontinuity && ((continuity - last) & 0x0f) <= 1;
+    if (!follows) this.#brokenAt ??= number;
+  }
 }
 
 const within = (era: Era, ticks: number): number => ticksAhead(ticks, era.originTicks, PCR_WRAP_TICKS);
 
-function breaksClock(era: Era, packet: TsPacket, pcrTicks: number): boolean {
+function breaksClock(era: Era, { pcrTicks = 0, discontinuity }: TsPacket): boolean {
   const last = era.clock.at(-1)?.ticks;
   if (last === undefined) return Math.abs(within(era, pcrTicks)) > MAX_STAMP_GAP_TICKS;
   const step = within(era, pcrTicks) - last;
-  return packet.discontinuity || step <= 0 || step > MAX_CLOCK_GAP_TICKS;
+  return discontinuity || step <= 0 || step > MAX_CLOCK_GAP_TICKS;
 }
 
 const breaksStamps = (era: Era, stampTicks: number): boolean =>

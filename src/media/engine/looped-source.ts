@@ -67,7 +67,7 @@ export class LoopedSource {
       marker: false,
       payloadType: MP2T.payloadType,
       sequence: (this.#start.sequence + this.#sent) & 0xffff,
-      timestamp: (this.#start.timestamp + Math.round(this.#dueTicks() / TICKS_PER_STAMP)) % 2 ** 32,
+      timestamp: this.#start.timestamp + Math.round(this.#dueTicks() / TICKS_PER_STAMP),
       ssrc: this.#start.ssrc,
     });
     const from = this.#packet * TS_PACKET_BYTES;

@@ -18,7 +18,8 @@ export interface RtpPacket {
   readonly marker: boolean;
   readonly payloadType: number; // 0..127
   readonly sequence: number; // 16 bits
-  readonly timestamp: number; // 32 bits, ticks of the payload type's clock
+  /** 32 bits, ticks of the payload type's clock; what is written is taken modulo 2^32. */
+  readonly timestamp: number;
   readonly ssrc: number; // 32 bits
   readonly csrcs: readonly number[]; // at most 15
   readonly extension?: RtpExtension;
