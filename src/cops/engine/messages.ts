@@ -119,6 +119,7 @@ export function readRequest(message: CopsMessage): ReadRequest | CopsFault {
   if (context === undefined) return fault(COPS_ERROR.objectMissing);
   const kind = kindOf(context);
   if (kind === undefined) return fault(COPS_ERROR.unableToProcess);
+  if (kind !== "configuration" && !objectOf(message, "signaledSi")) return fault(COPS_ERROR.clientInfoMissing);
   const data = dataOf(message.objects, kind === "configuration" ? "namedSi" : "signaledSi");
   const read = readData(kind, "request", data);
   if (read instanceof WireError) return fault(COPS_ERROR.badMessageFormat);
