@@ -36,7 +36,7 @@ export class Viewing implements ChannelCall, ReservationUser {
   start(): void {
     const onAir = this.#ports.onAir.get(this.channel)?.value;
     if (!onAir) return this.#reject({ status: this.#ports.directory.channel(this.channel) ? 480 : 404, headers: [] });
-    const offer = readViewerOffer(this.#invite.request);
+    const offer = readViewerOffer(this.#invite.request, this.#invite.flow);
     if (!offer) return this.#reject(incompatibleMedia(this.#ports.here.hostName));
     if (offer.kbps !== undefined && offer.kbps < onAir.kbps)
       return this.#reject(insufficientBandwidth("rate-wished", this.#ports.here.hostName));

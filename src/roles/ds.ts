@@ -1,0 +1,132 @@
+import { hex, utf8 } from "#base/bytes.ts";
+import { checkUserToken, USER_TOKEN_COOKIE } from "#base/user-token.ts";
+import { CLIENT_TYPE, CopsPep } from "#cops/index.ts";
+import { type Handshake, type Host, type Refusal, showAddress } from "#host/host.ts";
+import type { RegistrationPushes, RegistrationTopics } from "#registration/types.ts";
+import { type Binding, Calls, Challenger, Registrar, SipDriver, UdpTransport, WsListener, type WsPeer } from "#sip/index.ts";
+import type { SipRequest } from "#sip/wire/message.ts";
+import { sipUri } from "#sip/wire/uri.ts";
+import { callIdOf, fromOf, fromTagOf, nameAddr } from "#sip/wire/values.ts";
+import { Admission, ChannelCalls, type ChannelPorts, Directory, DsServer, type OnAir, type Session } from "#tv/index.ts";
+import type { DsConfig, RoleContext, RunningRole } from "./types.ts";
+
+const JOIN_ID_DIGITS = 32;
+const CATCH_UP_EVERY_MS = 500;
+
+export interface RunningDs extends RunningRole {
+  readonly calls: ChannelCalls;
+  readonly admission: Admission;
+}
+
+/** A DS server [B2]: registrar and channel sessions over UDP and WebSocket, PEP of its edge. Serves once it knows its users. */
+export function startDs(context: RoleContext, config: DsConfig): RunningDs {
+  const { host, overlay, log, operatorKey, failed } = context;
+  const directory = new Directory();
+  const pep = new CopsPep(
+    host,
+    { peer: config.edge, pepId: config.id, clientTypes: [CLIENT_TYPE.provisioning, CLIENT_TYPE.admission], log },
+    {
+      onOpened: (clientType) => admission.onOpened(clientType),
+      onDecision: (handle, decision) => admission.onDecision(handle, decision),
+      onLost: () => admission.onLost(),
+    },
+  );
+  const admission = new Admission(host, pep);
+  const sip: SipDriver = new SipDriver(host, { log }, {
+    onRequest: (request, id, flow) => server.onRequest(request, id, flow),
+    onAck: (request, flow) => server.onAck(request, flow),
+    onCancel: (id) => server.onCancel(id),
+    onResponse: (response, id, flow) => server.onResponse(response, id, flow),
+    onFailure: (id, cause) => server.onFailure(id, cause),
+    onFlowClosed: (flow) => server.onFlowClosed(flow),
+  });
+  const calls: Calls = new Calls({
+    transactions: sip,
+    host,
+    user: {
+      onInvite: (call, request, flow) => channelCalls.onInvite(call, request, flow),
+      onProvisional: () => channelCalls.onProvisional(),
+      onAnswered: () => channelCalls.onAnswered(),
+      onEstablished: (call, ack) => channelCalls.onEstablished(call, ack),
+      onEnded: (call, end) => channelCalls.onEnded(call, end),
+    },
+  });
+  const ports: ChannelPorts = {
+    calls,
+    admission,
+    directory,
+    onAir: overlay.table<OnAir>("channels", ["ds", "web"]),
+    sessions: overlay.table<Session>("sessions", ["ds"]),
+    here: { site: config.site, edgeId: config.edgeId, hostName: `${config.id}.${config.domain}` },
+    contact: (flow) => {
+      const { transport, ...at } = sip.localUri(flow);
+      return nameAddr(sipUri({ user: config.id, ...at, params: new Map([["transport", transport]]) }));
+    },
+    joinId: (request) => joinId(host, request),
+    wallMs: () => host.wallMs(),
+  };
+  const channelCalls = new ChannelCalls(ports, (request) => fromOf(request)?.uri.user ?? "");
+  const server = new DsServer({
+    transactions: sip,
+    calls,
+    registrar: new Registrar({ bindings: overlay.table<Binding>("bindings", ["ds"]), host }, { domain: config.domain }),
+    challenger: new Challenger({ host, credentials: directory }, operatorKey, { realm: config.domain, algorithms: config.digest }),
+    isHere: (name) => [config.domain, ports.here.hostName, config.udp.host, config.ws.host].includes(name),
+    tag: () => hex(host.random(8)),
+  });
+  sip.addTransport(new UdpTransport(host, config.udp, { failed: (error) => failed(`SIP over UDP at ${showAddress(config.udp)}`, error) }));
+  sip.addTransport(
+    new WsListener(host, config.ws, {
+      accept: (handshake) => admit(handshake, host, operatorKey, config.origins),
+      failed: (error) => failed(`SIP over WebSocket at ${showAddress(config.ws)}`, error),
+    }),
+  );
+  learnSubscribers(context, directory);
+  return {
+    calls: channelCalls,
+    admission,
+    stop(stopped) {
+      overlay.leave();
+      admission.stop();
+      pep.stop();
+      sip.stop();
+      stopped();
+    },
+  };
+}
+
+/** A reservation's own name: from the SIP session's Call-ID and the caller's tag (PROTOCOL §7). */
+function joinId(host: Host, request: SipRequest): string {
+  const session = `${callIdOf(request)} ${fromTagOf(request)}`;
+  return hex(host.digest("SHA-256", utf8(session))).slice(0, JOIN_ID_DIGITS);
+}
+
+/** Pages of the operator's own origins only; a user token, where there is one, must be right (PROTOCOL §14). */
+function admit(handshake: Handshake, host: Host, key: Uint8Array, origins: readonly string[]): WsPeer | Refusal {
+  const { origin, cookie = "" } = handshake.headers;
+  if (origin !== undefined && !origins.includes(origin)) return { refuse: 403 };
+  const token = cookie.split(/;\s*/).find((pair) => pair.startsWith(`${USER_TOKEN_COOKIE}=`));
+  if (token === undefined) return { origin };
+  const user = checkUserToken(host, key, token.slice(USER_TOKEN_COOKIE.length + 1));
+  return user === undefined ? { refuse: 403 } : { user, origin };
+}
+
+/** Takes what registration pushes, asks once for all that was before, and serves from then on (DESIGN §5). */
+function learnSubscribers({ host, overlay, log }: RoleContext, directory: Directory): void {
+  overlay.handle("push.subscriber", (body) => directory.putSubscriber(body as RegistrationPushes["push.subscriber"]));
+  overlay.handle("push.channel", (body) => directory.putChannel(body as RegistrationPushes["push.channel"]));
+  const catchUp = (): void => {
+    const again = (): void => void host.timer(host.nowMs() + CATCH_UP_EVERY_MS, catchUp);
+    const registration = overlay.members("registration")[0];
+    if (!registration) return again();
+    overlay.request(registration.id, "registration.catch-up", {}, (reply) => {
+      if (!reply.ok) return again();
+      const { subscribers, channels } = reply.body as unknown as RegistrationTopics["registration.catch-up"]["reply"];
+      for (const record of subscribers) directory.putSubscriber(record);
+      for (const record of channels) directory.putChannel(record);
+      overlay.setPhase("serving");
+      log.info("DS serves", { id: overlay.self.id, subscribers: subscribers.length });
+    });
+  };
+  catchUp();
+}

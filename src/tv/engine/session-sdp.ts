@@ -1,0 +1,189 @@
+/** The offers and answers of channel sessions, in the three forms of PROTOCOL §3 (RFC 3264, RFC 4570, RFC 8124). */
+import type { JoinGrant, ProvisionGrant } from "#cops/engine/iptv.ts";
+import type { Flow } from "#sip/engine/ports.ts";
+import {
+  attribute,
+  attributeOf,
+  bandwidthOf,
+  directionOf,
+  parseSdp,
+  type SdpMedia,
+  type SessionDescription,
+  serializeSdp,
+  sourceFilter,
+} from "#sip/sdp/index.ts";
+import type { SipRequest } from "#sip/wire/message.ts";
+
+/** How a viewer wants the stream, and the rate he wants at most, kbit/s. */
+export type ViewerOffer =
+  | { readonly form: "multicast"; readonly kbps: number | undefined }
+  | { readonly form: "unicast"; readonly kbps: number | undefined; readonly offer: Offer; readonly to: string }
+  | { readonly form: "websocket"; readonly kbps: number | undefined; readonly offer: Offer };
+/** An offer and the one m= line of it that is taken; the others are answered with port 0 (RFC 3264 §6). */
+interface Offer {
+  readonly session: SessionDescription;
+  readonly taken: SdpMedia;
+}
+interface Body {
+  readonly type: string;
+  readonly bytes: Uint8Array;
+}
+
+const SDP = "application/sdp";
+const MP2T = "33"; // RTP payload type of MPEG-TS (RFC 3551)
+const MULTICAST_TTL = 16;
+const NTP_EPOCH_SEC = 2_208_988_800; // 1900 to 1970
+
+/** Whether an INVITE asks to go live: a `sendonly` first m= line (PROTOCOL §2). */
+export function wantsToBroadcast(request: SipRequest): boolean {
+  const session = sessionOf(request);
+  const first = session?.media[0];
+  return session !== undefined && first !== undefined && directionOf(session, first) === "sendonly";
+}
+
+/** Form 1. `kbps` as offered by `b=AS`. `undefined`: not MPEG-TS over RTP from a unicast address. */
+export function readIngestOffer(request: SipRequest): { readonly kbps: number | undefined } | undefined {
+  const session = sessionOf(request);
+  const media = session?.media[0];
+  return media && isRtp(media) && media.port > 0 ? { kbps: bandwidthOf(media, "AS") } : undefined;
+}
+
+/** Answers form 1 with the ingest address of this session. */
+export function ingestDescription(request: SipRequest, grant: ProvisionGrant, wallMs: number): Body | undefined {
+  const session = sessionOf(request);
+  const taken = session?.media[0];
+  const ingest = readEndpoint(grant.ingest);
+  if (!session || !taken || !ingest) return undefined;
+  const media: SdpMedia = {
+    ...answerTo(taken),
+    port: ingest.port,
+    bandwidth: [{ type: "AS", value: grant.kbps }],
+    attributes: [attribute("recvonly")],
+  };
+  return describe(ingest.host, wallMs, answers(session, taken, media));
+}
+
+/**
+ * Forms 2 and 3. `undefined`: nothing here that we can send. A unicast stream goes to the address that signals, whatever
+ * `c=` says: nobody can have it sent to a third party, and one behind a NAT is reached (PROTOCOL §13).
+ */
+export function readViewerOffer(request: SipRequest, flow: Flow): ViewerOffer | undefined {
+  const wished = rateParameter(request);
+  if (request.body.length === 0) return { form: "multicast", kbps: wished };
+  const session = sessionOf(request);
+  const taken = session?.media.find((media) => media.port > 0 && (isRtp(media) || isWebSocket(media)));
+  if (!session || !taken || !["recvonly", "sendrecv"].includes(directionOf(session, taken))) return undefined;
+  const offer = { session, taken };
+  const kbps = bandwidthOf(taken, "AS") ?? wished;
+  if (isWebSocket(taken)) return attributeOf(taken, "setup") === "active" ? { form: "websocket", kbps, offer } : undefined;
+  return { form: "unicast", kbps, offer, to: `${flow.remote.host}:${taken.port}` };
+}
+
+/** What a viewer is told of his stream; `undefined` where the grant lacks what the form needs. */
+export function viewerDescription(offer: ViewerOffer, grant: JoinGrant, flow: Flow, wallMs: number): Body | undefined {
+  switch (offer.form) {
+    case "multicast":
+      return multicastOffer(grant, wallMs);
+    case "unicast": {
+      const source = readEndpoint(grant.source ?? "");
+      if (!source) return undefined;
+      const media = { ...answerTo(offer.offer.taken), port: source.port, bandwidth: bandwidth(grant), attributes: [attribute("sendonly")] };
+      return describe(source.host, wallMs, answers(offer.offer.session, offer.offer.taken, media));
+    }
+    case "websocket":
+      return webSocketAnswer(offer.offer, grant, flow, wallMs);
+  }
+}
+
+/** Whether the ACK of a 2xx that made the offer takes nothing of it: port 0 (RFC 3264 §6). */
+export function declines(ack: SipRequest): boolean {
+  const media = sessionOf(ack)?.media;
+  return media !== undefined && media.length > 0 && media.every(({ port }) => port === 0);
+}
+
+function multicastOffer(grant: JoinGrant, wallMs: number): Body | undefined {
+  const group = readEndpoint(grant.group ?? "");
+  const source = grant.source;
+  if (!group || source === undefined) return undefined;
+  return describe(source, wallMs, [
+    {
+      media: "video",
+      port: group.port,
+      proto: "RTP/AVP",
+      formats: [MP2T],
+      connection: { family: "IP4", address: group.host, ttl: MULTICAST_TTL },
+      bandwidth: [...bandwidth(grant), { type: "RR", value: 0 }, { type: "RS", value: 0 }],
+      attributes: [
+        sourceFilter({ mode: "incl", family: "IP4", destination: group.host, sources: [source] }),
+        attribute("rtpmap", `${MP2T} MP2T/90000`),
+        attribute("recvonly"),
+      ],
+    },
+  ]);
+}
+
+/** The stream is fetched under the page's own origin where there is one, else from the edge itself (PROTOCOL §14). */
+function webSocketAnswer(offer: Offer, grant: JoinGrant, flow: Flow, wallMs: number): Body | undefined {
+  const base = flow.origin?.replace(/^http/, "ws") ?? grant.mediaBase;
+  const host = /^wss?:\/\/([^/:]+|\[[^\]]+\])(?::(\d+))?/.exec(base ?? "");
+  if (grant.token === undefined || !host) return undefined;
+  const port = host[2] === undefined ? (base?.startsWith("wss") ? 443 : 80) : Number(host[2]);
+  const media: SdpMedia = {
+    ...answerTo(offer.taken),
+    port,
+    bandwidth: bandwidth(grant),
+    attributes: [
+      attribute("sendonly"),
+      attribute("setup", "passive"),
+      attribute("connection", "new"),
+      attribute("websocket-uri", `${base}/media/${grant.token}`),
+    ],
+  };
+  return describe(flow.local.host, wallMs, answers(offer.session, offer.taken, media));
+}
+
+const bandwidth = (grant: JoinGrant): SdpMedia["bandwidth"] => [{ type: "AS", value: grant.kbps }];
+
+function describe(address: string, wallMs: number, media: readonly SdpMedia[]): Body {
+  const family = address.includes(":") ? "IP6" : "IP4";
+  const sessionId = String(Math.floor(wallMs / 1_000) + NTP_EPOCH_SEC);
+  return {
+    type: SDP,
+    bytes: serializeSdp({
+      origin: { user: "-", sessionId, sessionVersion: "1", family, address },
+      name: "-",
+      connection: { family, address },
+      startSec: 0,
+      stopSec: 0,
+      bandwidth: [],
+      attributes: [],
+      media,
+    }),
+  };
+}
+
+const answerTo = ({ media, proto }: SdpMedia): Pick<SdpMedia, "media" | "proto" | "formats"> => ({ media, proto, formats: [MP2T] });
+
+/** One m= line for each of the offer's, in its order (RFC 3264 §6). */
+function answers(session: SessionDescription, taken: SdpMedia, answer: SdpMedia): SdpMedia[] {
+  return session.media.map((media) => (media === taken ? answer : { ...media, port: 0, bandwidth: [], attributes: [] }));
+}
+
+function sessionOf(request: SipRequest): SessionDescription | undefined {
+  const type = request.headers.get("content-type");
+  if (request.body.length === 0 || (type !== undefined && !/^\s*application\/sdp\s*(;|$)/i.test(type))) return undefined;
+  const parsed = parseSdp(request.body);
+  return parsed.status === "ok" ? parsed.value : undefined;
+}
+const isRtp = (media: SdpMedia): boolean => media.proto === "RTP/AVP" && media.formats.includes(MP2T);
+const isWebSocket = (media: SdpMedia): boolean => /^TCP\/WSS?\/MP2T$/.test(media.proto) && media.formats.includes(MP2T);
+
+/** `;rate=KBPS` on the channel's URI (PROTOCOL §3). */
+function rateParameter(request: SipRequest): number | undefined {
+  const rate = request.uri.params.get("rate");
+  return typeof rate === "string" && /^[1-9]\d{0,7}$/.test(rate) ? Number(rate) : undefined;
+}
+function readEndpoint(value: string): { readonly host: string; readonly port: number } | undefined {
+  const found = /^(.+):(\d{1,5})$/.exec(value);
+  return found?.[1] === undefined ? undefined : { host: found[1], port: Number(found[2]) };
+}

@@ -1,0 +1,6 @@
+export { Admission, type Reservation } from "./engine/admission.ts";
+export { ChannelCalls } from "./engine/channel-calls.ts";
+export { Directory } from "./engine/directory.ts";
+export { DsServer } from "./engine/ds-server.ts";
+export type { ChannelPorts } from "./engine/ports.ts";
+export type * from "./types.ts";
