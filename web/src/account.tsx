@@ -96,7 +96,7 @@ function OwnChannels({ session, channels }: Omit<AccountProps, "close">) {
 }
 
 const broadcastCommand = ({ user }: ApiSession, { name }: ApiChannel): string =>
-  `sipcast broadcast ${name} --user ${user} --secret DEVICE-SECRET --input video.ts`;
+  `bin/sipcast broadcast ${name} video.ts --user ${user} --secret DEVICE-SECRET`;
 
 function Devices({ session }: Pick<AccountProps, "session">) {
   const { error, busy, run } = useCall();

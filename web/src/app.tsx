@@ -7,7 +7,7 @@ import { Guide } from "./guide.tsx";
 import { neighbour, useCall, useChannels, useRemote, useSession, useViewer, useWanted } from "./hooks.ts";
 import { Wordmark } from "./icons.tsx";
 import { loadLibrary } from "./picture.ts";
-import { Player, shown } from "./player.tsx";
+import { About, Player, shown } from "./player.tsx";
 import { SignIn } from "./sign-in.tsx";
 
 export function App() {
@@ -16,10 +16,12 @@ export function App() {
   const [wanted, choose] = useWanted();
   const [state, viewer] = useViewer(session);
   const digits = useRemote(channels ?? [], wanted, choose);
+  const isReady = state.kind !== "offline" && state.kind !== "registering";
   useEffect(() => {
+    if (!isReady) return; // and again when the way to a DS has been found anew
     if (wanted === undefined) viewer?.leave();
     else viewer?.watch(wanted);
-  }, [viewer, wanted]);
+  }, [viewer, wanted, isReady]);
   useEffect(() => {
     if (session) void loadLibrary();
   }, [session]);
@@ -40,7 +42,10 @@ export function App() {
       <TopBar session={session} setSession={setSession} state={state} channels={channels ?? []} />
       <main className={isTheatre ? "theatre" : "lobby"}>
         {isTheatre && (
-          <Player channel={channel} state={state} digits={digits} again={again} step={step} leave={() => choose(undefined)} />
+          <div className="stage">
+            <Player channel={channel} state={state} digits={digits} again={again} step={step} leave={() => choose(undefined)} />
+            <About channel={channel} />
+          </div>
         )}
         {session === null && (
           <div className="welcome">

@@ -1,5 +1,6 @@
 import type { CSSProperties, KeyboardEvent } from "react";
 import type { ApiChannel } from "#http/api.ts";
+import { clock } from "./format.ts";
 
 interface GuideProps {
   readonly channels: readonly ApiChannel[] | undefined;
@@ -73,7 +74,7 @@ function Tile({
         <span className="title">{channel.title}</span>
         <span className="owner">
           {channel.owner}
-          {channel.sinceWallMs !== undefined && ` · since ${clock(channel.sinceWallMs)}`}
+          {channel.sinceWallMs !== undefined && <span className="since"> · since {clock(channel.sinceWallMs)}</span>}
         </span>
       </span>
     </button>
@@ -112,11 +113,14 @@ function middle(element: HTMLElement): { x: number; y: number } {
 
 const initials = (title: string): string =>
   title
-    .split(/[\s'’]+/)
+    .split(/\s+/)
     .slice(0, 2)
     .map((word) => word[0] ?? "")
     .join("")
     .toUpperCase();
 /** The same colour for a channel every day. */
-const hueOf = (name: string): number => [...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 360, 7);
-const clock = (wallMs: number): string => new Date(wallMs).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+const hueOf = (name: string): number => {
+  const hash = [...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 65_521, 7);
+  return Math.round(hash * GOLDEN_ANGLE) % 360; // spreads hashes that lie close together
+};
+const GOLDEN_ANGLE = 137.508;

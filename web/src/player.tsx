@@ -1,11 +1,15 @@
 import { type RefObject, useEffect, useRef, useState } from "react";
 import { sentence, type ViewerState } from "#client/index.ts";
 import type { ApiChannel } from "#http/api.ts";
+import { clock } from "./format.ts";
 import { Icon } from "./icons.tsx";
 import { usePicture } from "./picture.ts";
 
+/** A channel as the stage shows it; the guide may not know it (yet). */
+type Shown = Pick<ApiChannel, "name" | "title"> & Partial<ApiChannel> & { readonly number?: number };
+
 interface PlayerProps {
-  readonly channel: { readonly name: string; readonly title: string; readonly owner?: string; readonly number?: number };
+  readonly channel: Shown;
   readonly state: ViewerState;
   readonly digits: string;
   readonly again: () => void;
@@ -17,7 +21,7 @@ interface PlayerProps {
 export function Player({ channel, state, digits, again, step, leave }: PlayerProps) {
   const stage = useRef<HTMLElement>(null);
   const video = useRef<HTMLVideoElement>(null);
-  const picture = usePicture(video, state.kind === "watching" ? state.url : undefined);
+  const picture = usePicture(video, useStream(state));
   const sound = useSound(video, picture.isSilenced);
   const hasPlayed = picture.firstFrameMs !== undefined;
   useEffect(() => {
@@ -66,7 +70,7 @@ export function Player({ channel, state, digits, again, step, leave }: PlayerPro
           <Icon name={sound.isMuted ? "soundOff" : "soundOn"} />
         </button>
         <input type="range" aria-label="Volume" min="0" max="1" step="0.05" value={sound.volume} onChange={sound.onVolume} />
-        <span className="live">Live</span>
+        {hasPlayed && <span className="live">Live</span>}
         <span className="spacer" />
         <button type="button" aria-label="Next channel" onClick={() => step(1)}>
           <Icon name="up" />
@@ -85,6 +89,25 @@ export function Player({ channel, state, digits, again, step, leave }: PlayerPro
   );
 }
 
+/** What is on, under the picture. */
+export function About({ channel: { title, owner, sinceWallMs, kbps, site } }: { channel: Shown }) {
+  const facts = [
+    owner,
+    sinceWallMs !== undefined && `on air since ${clock(sinceWallMs)}`,
+    site && `from ${site}`,
+    kbps !== undefined && `${kbps.toLocaleString()} kbit/s`,
+  ];
+  return (
+    <div className="on-now">
+      <h1>{title}</h1>
+      <p className="quiet">{facts.filter(Boolean).join(" · ")}</p>
+      <p className="quiet keys">
+        <kbd>↑</kbd> <kbd>↓</kbd> or a channel's number change the channel.
+      </p>
+    </div>
+  );
+}
+
 function TuningIn({ title }: { title: string }) {
   return (
     <p className="tuning" role="status">
@@ -97,6 +120,16 @@ function TuningIn({ title }: { title: string }) {
 function refusalOf(state: ViewerState, isUnplayable: boolean): string | undefined {
   if (state.kind === "refused" || state.kind === "failed") return sentence(state.status, state.warning, state.reason);
   return isUnplayable ? sentence(undefined, undefined, "media-gone") : undefined;
+}
+
+/** The stream goes on while the way to a DS is lost and found again: media never passes a DS (DESIGN §6). */
+function useStream({ kind, url }: ViewerState): string | undefined {
+  const [stream, setStream] = useState(url);
+  useEffect(() => {
+    if (kind === "watching") setStream(url);
+    else if (kind === "calling" || kind === "refused" || kind === "failed") setStream(undefined);
+  }, [kind, url]);
+  return stream;
 }
 
 const VOLUME_KEY = "sipcast.volume";
@@ -132,9 +165,8 @@ function toggleFullScreen(stage: HTMLElement | null): void {
   done?.catch(() => undefined); // the browser may refuse; the page stays as it is
 }
 
-/** What the player shows of a channel that the guide may not know (yet). */
-export function shown(name: string, channels: readonly ApiChannel[] | undefined): PlayerProps["channel"] {
+export function shown(name: string, channels: readonly ApiChannel[] | undefined): Shown {
   const at = channels?.findIndex((channel) => channel.name === name) ?? -1;
   const channel = channels?.[at];
-  return channel ? { name, title: channel.title, owner: channel.owner, number: at + 1 } : { name, title: name };
+  return channel ? { ...channel, number: at + 1 } : { name, title: name };
 }

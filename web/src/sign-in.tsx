@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { ApiSession } from "#http/api.ts";
 import { api } from "./api.ts";
 import { Complaint, Field, type Fields, Form } from "./form.tsx";
@@ -8,6 +8,10 @@ import { useCall } from "./hooks.ts";
 export function SignIn({ onSession, wantedTitle }: { onSession(session: ApiSession): void; wantedTitle: string | undefined }) {
   const [isNew, setIsNew] = useState(false);
   const { error, busy, run } = useCall();
+  const card = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (wantedTitle !== undefined) card.current?.querySelector("input")?.focus(); // a channel was chosen: this comes first
+  }, [wantedTitle]);
   const submit = async ({ user = "", password = "", channelTitle }: Fields) => {
     const session = await run(() =>
       isNew ? api.signUp(channelTitle ? { user, password, channelTitle } : { user, password }) : api.signIn({ user, password }),
@@ -15,7 +19,7 @@ export function SignIn({ onSession, wantedTitle }: { onSession(session: ApiSessi
     if (session) onSession(session);
   };
   return (
-    <section className="card sign-in" aria-labelledby="sign-in-title">
+    <section ref={card} className="card sign-in" aria-labelledby="sign-in-title">
       <h2 id="sign-in-title">{isNew ? "Create your account" : "Sign in"}</h2>
       {wantedTitle && <p className="quiet">Then “{wantedTitle}” starts at once.</p>}
       <Form key={String(isNew)} onSubmit={submit} testId={isNew ? "sign-up-form" : "sign-in-form"}>
