@@ -60,7 +60,8 @@ export function formatNameAddr(value: NameAddr): string {
 
 export const nameAddr = (uri: SipUri, params: Params = NO_PARAMS, display = ""): NameAddr => ({ display, uri, params });
 
-const VIA = /^SIP\s*\/\s*2\.0\s*\/\s*([A-Za-z0-9\-.!%*_+`'~]+)\s+([^;]+)(;.*)?$/is;
+/** Of any version, so that a request of another version can be answered 505. */
+const VIA = /^SIP\s*\/\s*\d+\.\d+\s*\/\s*([A-Za-z0-9\-.!%*_+`'~]+)\s+([^;]+)(;.*)?$/is;
 
 export function parseVia(text: string): Via | undefined {
   const found = VIA.exec(text.trim());
