@@ -294,7 +294,9 @@ test("a PDP's connection has LIMITS.copsStatesPerConnection request states at mo
   const { pdp, counters } = open();
   const ask = (number: number): readonly string[] => {
     const octets = number.toString(16).padStart(8, "0");
-    return pdp.step(message(requestMessage(admission, octets, { kind: "admission-sink", attributes: { kbps: 1 } })), 200).map(show);
+    return pdp
+      .step(message(requestMessage(admission, octets, { kind: "admission-sink", attributes: { kbps: 1 } })), 200)
+      .map(show);
   };
   for (let number = 1; number <= LIMITS.copsStatesPerConnection; number++) assert.match(ask(number)[0] ?? "", /^request/);
   assert.match(ask(LIMITS.copsStatesPerConnection + 1)[0] ?? "", /error=4/);

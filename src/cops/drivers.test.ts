@@ -1,0 +1,280 @@
+/** PEP and PDP over the simulated network: what the drivers add to the connections' machines. */
+import assert from "node:assert/strict";
+import { fromHex, hex } from "#base/bytes.ts";
+import { LIMITS } from "#base/limits.ts";
+import type { Host, StreamPort } from "#host/host.ts";
+import { type SimNetwork, simTest } from "#sim/index.ts";
+import { CLIENT_TYPE, type CopsRequest, type Decision, type PdpUser, type PepUser } from "./engine/types.ts";
+import { CopsPdp, type CopsPdpConfig } from "./pdp.ts";
+import { CopsPep } from "./pep.ts";
+
+const { admission, provisioning } = CLIENT_TYPE;
+const PDP_ADDRESS = { host: "127.0.2.1", port: 3288 };
+const JOIN: CopsRequest = { kind: "admission-sink", attributes: { channel: "news", kbps: 4000 } };
+const INSTALL: Decision = { command: "install", attributes: { kbps: 4000 } };
+
+/** A PDP that grants everything and notes what it is told. */
+function startPdp(net: SimNetwork, over: Partial<PdpUser> = {}, config: Partial<CopsPdpConfig> = {}) {
+  const told: string[] = [];
+  const pdp: CopsPdp = new CopsPdp(
+    net.host("edge", PDP_ADDRESS.host),
+    { bind: PDP_ADDRESS, keepAliveSec: 4, ...config },
+    {
+      onOpen: (pep, pepId, clientType) => told.push(`open ${pep} ${pepId} ${clientType.toString(16)}`) > 0,
+      onRequest: (pep, _clientType, handle, request) => {
+        told.push(`request ${pep} ${handle} ${request.kind}`);
+        pdp.decide(pep, handle, INSTALL);
+      },
+      onReport: (pep, handle, kind) => told.push(`report ${pep} ${handle} ${kind}`),
+      onDelete: (pep, handle, reason) => told.push(`delete ${pep} ${handle} ${reason}`),
+      onGone: (pep, pepId) => told.push(`gone ${pep} ${pepId}`),
+      ...over,
+    },
+  );
+  return { pdp, told };
+}
+function startPep(net: SimNetwork, name = "ds1", over: Partial<PepUser> = {}) {
+  const told: string[] = [];
+  const address = `127.0.1.${name.slice(-1)}`;
+  const pep = new CopsPep(
+    net.host(name, address),
+    { peer: PDP_ADDRESS, pepId: name, clientTypes: [admission, provisioning] },
+    {
+      onOpened: (clientType) => told.push(`opened ${clientType.toString(16)}`),
+      onDecision: (handle, decision) => told.push(`${decision.command} ${handle}`),
+      onLost: () => told.push("lost"),
+      ...over,
+    },
+  );
+  return { pep, told };
+}
+/** Raw octets from a host to the PDP; what came back, in hex, and whether it closed. */
+function rawPeer(host: Host, wire: string) {
+  const seen = { answer: "", closed: false };
+  host.connect(
+    PDP_ADDRESS,
+    {},
+    {
+      opened: (stream: StreamPort) => stream.send(fromHex(wire.replaceAll(" ", "")) ?? assert.fail(wire)),
+      data: (bytes) => {
+        seen.answer += hex(bytes);
+      },
+      closed: () => {
+        seen.closed = true;
+      },
+    },
+  );
+  return seen;
+}
+
+simTest("a PEP opens both client-types, asks, is answered, reports and returns (RFC 2748 §4.3, §4.4)", (net) => {
+  const { told: atPdp, pdp } = startPdp(net);
+  const { told: atPep, pep } = startPep(net);
+  assert.equal(pep.isOpen(admission), false);
+  net.run(100);
+  assert.equal(pep.isOpen(admission) && pep.isOpen(provisioning), true);
+  const handle = pep.request(admission, JOIN);
+  net.run(100);
+  pep.report(admission, handle, "success");
+  pep.update(admission, handle, JOIN);
+  pep.delete(admission, handle, "tear");
+  net.run(100);
+  assert.deepEqual(atPep, ["opened 9101", "opened 9102", "install 00000001"]);
+  const [open1, open2, ...rest] = atPdp;
+  assert.deepEqual([open1, open2], ["open 1 ds1 9101", "open 1 ds1 9102"]);
+  assert.deepEqual(rest, [
+    "request 1 910100000001 admission-sink",
+    "report 1 910100000001 success",
+    "request 1 910100000001 admission-sink",
+    "delete 1 910100000001 tear",
+  ]);
+  assert.deepEqual([pep.counters.unknownHandles, pdp.counters.badMessages], [1, 0]); // the update's answer crossed the DRQ
+});
+
+simTest("requests made before CAT wait, updates and deletions of them included", (net) => {
+  const { told, pep } = startPep(net);
+  const first = pep.request(admission, JOIN);
+  const second = pep.request(admission, JOIN);
+  net.run(20_000); // nobody listens: attempts fail, nothing is lost
+  pep.update(admission, first, { ...JOIN, kind: "admission-source" });
+  pep.delete(admission, second, "timeout");
+  const { told: atPdp } = startPdp(net);
+  net.run(6_000); // the longest pause is 5 s
+  assert.deepEqual([...told].sort(), ["install 00000001", "opened 9101", "opened 9102"]);
+  assert.deepEqual(
+    atPdp.filter((line) => line.startsWith("request")),
+    ["request 1 910100000001 admission-source"],
+  );
+});
+
+simTest("at most LIMITS.copsWaitingRequests wait: one more gets no answer and is counted", (net) => {
+  const { told, pep } = startPep(net);
+  for (let count = 0; count <= LIMITS.copsWaitingRequests; count++) pep.request(admission, JOIN);
+  startPdp(net);
+  net.run(6_000);
+  assert.equal(told.filter((line) => line.startsWith("install")).length, LIMITS.copsWaitingRequests);
+  assert.equal(pep.counters.overLimit, 1);
+});
+
+simTest("what cannot be written throws to whoever asks, connected or not, and harms nothing", (net) => {
+  startPdp(net);
+  const { told, pep } = startPep(net);
+  const bad: CopsRequest = { kind: "admission-sink", attributes: { colour: "red" } };
+  assert.throws(() => pep.request(admission, bad), /colour/);
+  net.run(100);
+  assert.throws(() => pep.request(admission, bad), /colour/);
+  pep.request(admission, JOIN);
+  net.run(100);
+  assert.equal(told.at(-1), "install 00000003");
+});
+
+simTest(
+  "keep-alives hold an idle connection; a cut ends it on both sides, and it comes back by itself (RFC 2748 §4.6)",
+  (net) => {
+    const { told: atPdp, pdp } = startPdp(net);
+    const { told: atPep, pep } = startPep(net);
+    net.run(60_000);
+    assert.deepEqual(atPep, ["opened 9101", "opened 9102"]);
+    assert.ok(pdp.counters.received >= 2 + 60 / 3, "a KA at least every three quarters of 4 s");
+    net.cut("ds1", "edge");
+    net.run(4_100);
+    assert.equal(atPep.at(-1), "lost");
+    assert.equal(atPdp.at(-1), "gone 1 ds1");
+    assert.equal(pep.isOpen(admission), false);
+    pep.report(admission, "00000001", "success"); // void
+    net.run(30_000);
+    net.heal("ds1", "edge");
+    net.run(11_000); // the attempt under way, and the longest pause
+    assert.deepEqual(atPep.slice(-3), ["lost", "opened 9101", "opened 9102"]);
+    assert.deepEqual([pep.counters.lost, pep.counters.unknownHandles], [1, 1]);
+  },
+);
+
+simTest("a PDP that dies voids every handle, and attempts go on with pauses of 5 s at most", (net) => {
+  startPdp(net);
+  const { told, pep } = startPep(net);
+  net.run(100);
+  pep.request(admission, JOIN);
+  net.run(100);
+  net.kill("edge");
+  net.run(30_000);
+  assert.equal(told.at(-1), "lost");
+  pep.request(admission, JOIN);
+  startPdp(net);
+  net.run(6_000);
+  assert.equal(told.filter((line) => line === "install 00000002").length, 1);
+});
+
+simTest("stop says Client-Close on either side, and nothing is told any more (RFC 2748 §4.7)", (net) => {
+  const { told: atPdp, pdp } = startPdp(net);
+  const { told: atFirst, pep: first } = startPep(net, "ds1");
+  net.run(100);
+  const { told: atSecond } = startPep(net, "ds2");
+  net.run(100);
+  first.stop();
+  net.run(10_000);
+  assert.deepEqual(atPdp.slice(-1), ["gone 1 ds1"]);
+  pdp.stop();
+  net.run(10_000);
+  assert.deepEqual(atPdp.slice(-1), ["gone 1 ds1"]);
+  assert.deepEqual(atFirst, ["opened 9101", "opened 9102"]);
+  assert.deepEqual(atSecond, ["opened 9101", "opened 9102", "lost"]);
+});
+
+const BAD: { name: string; wire: string; answer: string }[] = [
+  { name: "object length 0", wire: "10019101 0000000c 00000101", answer: "10089101000000100008080100030000" },
+  { name: "object length 3", wire: "10019101 0000000c 00030101", answer: "10089101000000100008080100030000" },
+  { name: "a header of 4 GiB", wire: "10019101 ffffffff", answer: "10080000000000100008080100030000" },
+  { name: "another version", wire: "20019101 00000008", answer: "10080000000000100008080100030000" },
+  { name: "text", wire: "474554202f20485454502f312e310d0a", answer: "10080000000000100008080100030000" },
+];
+for (const { name, wire, answer } of BAD) {
+  simTest(`${name} is answered by CC, Bad Message Format, and ends that connection only (RFC 2748 §3.8)`, (net) => {
+    const { told: atPdp, pdp } = startPdp(net);
+    const { told, pep } = startPep(net);
+    net.run(100);
+    const stranger = rawPeer(net.host("stranger", "127.0.3.1"), wire);
+    net.run(100);
+    assert.deepEqual(stranger, { answer, closed: true });
+    pep.request(admission, JOIN);
+    net.run(100);
+    assert.equal(told.at(-1), "install 00000001");
+    assert.equal(pdp.counters.badMessages, 1);
+    assert.equal(atPdp.includes("gone 2 stranger"), false);
+  });
+}
+
+simTest("a stranger that says nothing is closed after LIMITS.copsOpenMs", (net) => {
+  startPdp(net);
+  const stranger = rawPeer(net.host("stranger", "127.0.3.1"), "1009");
+  net.run(LIMITS.copsOpenMs - 50);
+  assert.equal(stranger.closed, false);
+  net.run(200);
+  assert.equal(stranger.closed, true);
+});
+
+simTest(
+  "a PDP has LIMITS.copsPepConnections connections: one more is closed at once and counted",
+  (net) => {
+    const { pdp } = startPdp(net);
+    const host = net.host("stranger", "127.0.3.1");
+    const strangers = Array.from({ length: LIMITS.copsPepConnections }, () => rawPeer(host, "1009"));
+    net.run(100);
+    assert.equal(strangers.filter(({ closed }) => closed).length, 0);
+    const tooMany = rawPeer(host, "1009");
+    net.run(100);
+    assert.equal(tooMany.closed, true);
+    assert.equal(pdp.counters.overLimit, 1);
+  },
+  { seeds: 1 },
+);
+
+simTest("a throw of the PDP's user ends the connection that it was told about, no other", (net) => {
+  const { pdp } = startPdp(net, {
+    onReport: () => {
+      throw new Error("the user's own fault");
+    },
+  });
+  const { told: atFirst, pep: first } = startPep(net, "ds1");
+  const { told: atSecond } = startPep(net, "ds2");
+  net.run(100);
+  const handle = first.request(admission, JOIN);
+  net.run(100);
+  first.report(admission, handle, "success");
+  net.run(1_000);
+  assert.deepEqual(atFirst.slice(-3), ["lost", "opened 9101", "opened 9102"]);
+  assert.deepEqual(atSecond, ["opened 9101", "opened 9102"]);
+  assert.equal(pdp.counters.userFaults, 1);
+});
+
+simTest("a throw of the PEP's user ends its connection, and the next one serves", (net) => {
+  startPdp(net);
+  let throws = true;
+  const { told, pep } = startPep(net, "ds1", {
+    onDecision: () => {
+      if (throws) throw new Error("the user's own fault");
+    },
+  });
+  net.run(100);
+  pep.request(admission, JOIN);
+  net.run(10);
+  throws = false;
+  net.run(1_000);
+  assert.deepEqual(told, ["opened 9101", "opened 9102", "lost", "opened 9101", "opened 9102"]);
+  assert.equal(pep.counters.userFaults, 1);
+});
+
+simTest("a PEP leaves a PDP that sends what is no COPS, and tries again", (net) => {
+  net.host("edge", PDP_ADDRESS.host).listen(
+    PDP_ADDRESS,
+    {},
+    {
+      accept: (stream) => ({ data: () => stream.send(Uint8Array.of(0x20)), closed: () => undefined }),
+      failed: assert.fail,
+    },
+  );
+  const { told, pep } = startPep(net);
+  net.run(10_000);
+  assert.ok(pep.counters.badMessages > 1);
+  assert.deepEqual(told, []);
+});
