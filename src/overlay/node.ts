@@ -55,7 +55,7 @@ export class OverlayNode implements Overlay {
   constructor(carrier: Carrier, clock: Clock, self: Pick<Member, "id" | "role" | "info">) {
     this.#clock = clock;
     this.#self = { id: self.id, role: self.role, phase: "joining", info: self.info };
-    this.#incarnation = clock.wallMs();
+    this.#incarnation = Math.floor(clock.wallMs());
     this.#nextId = this.#incarnation; // never that of a message of an earlier life
     this.requests = new Requests(clock);
     this.#admit(this.#self, this.#incarnation, {}).heardAtMs = Infinity;

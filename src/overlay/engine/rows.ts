@@ -7,6 +7,8 @@ import type { Piece, Position, RowRecord } from "../wire/frame.ts";
 export interface Entry<V> extends Timed, Omit<Row<V>, "value"> {
   readonly epoch: number;
   readonly seq: number;
+  /** An earlier word of the same owner might live till then: so long this one, or a mark in its place, is kept. */
+  readonly keepUntilMs: number;
   readonly value: V | undefined;
 }
 export const rowOf = <V>(entry: Entry<V> | undefined): Row<V> | undefined =>
@@ -94,7 +96,7 @@ export class Rows<V extends Json> {
     this.#write(key, value, order, expiresAtMs);
   }
 
-  /** The mark lives as long as the row would have. */
+  /** The mark lives as long as the row would have, or any before it. */
   remove(key: string): void {
     const held = this.#best.get(key);
     if (held?.value !== undefined) this.#write(key, undefined, held.order, held.expiresAtMs);
@@ -102,8 +104,8 @@ export class Rows<V extends Json> {
 
   /** Its time has come. */
   expire(entry: Entry<V>): void {
-    this.#unlink(this.#log(entry.owner), entry);
-    this.#settle(entry.key);
+    if (entry.owner === this.#self && entry.value !== undefined && entry.keepUntilMs > entry.expiresAtMs) this.#mark(entry);
+    else this.#drop(entry);
   }
 
   /** This member's numbering starts anew: whoever holds rows of an earlier epoch asks for all. */
@@ -178,17 +180,11 @@ export class Rows<V extends Json> {
   }
 
   #write(key: string, value: V | undefined, order: number, expiresAtMs: number): void {
-    const term = this.#own.entries.get(key)?.term ?? 0;
-    const own = {
-      key,
-      owner: this.#self,
-      expiresAtMs,
-      value,
-      epoch: this.#own.epoch,
-      seq: ++this.#own.head,
-      wheelAtMs: Infinity,
-    };
-    const plain: Entry<V> = { ...own, order, term };
+    const before = this.#own.entries.get(key);
+    const keepUntilMs = Math.max(expiresAtMs, before?.keepUntilMs ?? 0);
+    const endsAtMs = value === undefined ? keepUntilMs : expiresAtMs;
+    const own = { key, owner: this.#self, expiresAtMs: endsAtMs, keepUntilMs, value, ...this.#nextPlace() };
+    const plain: Entry<V> = { ...own, order, term: before?.term ?? 0 };
     const rival = this.#bestOf(key, this.#own);
     const entry = rival && !beats(plain, rival) ? { ...own, order: rival.order, term: rival.term + 1 } : plain;
     this.#writeOwn(entry);
@@ -197,7 +193,8 @@ export class Rows<V extends Json> {
 
   #take(owner: MemberId, log: OwnerLog<V>, row: RowRecord, nowMs: number): void {
     const old = log.entries.get(row.key);
-    if (old && old.epoch === log.epoch && old.seq >= row.seq) return;
+    const known = row.seq <= log.seen || (old?.epoch === log.epoch && old.seq >= row.seq);
+    if (known) return; // this very row, or one that came after it
     if (!old && this.#best.size >= this.#limits.rows) {
       this.dropped++;
       return;
@@ -205,7 +202,8 @@ export class Rows<V extends Json> {
     const { key, seq, order, term, leftSec } = row;
     const expiresAtMs = leftSec === undefined ? Infinity : nowMs + leftSec * 1_000;
     const value = row.value as V | undefined;
-    this.#store(log, { key, owner, epoch: log.epoch, seq, order, term, expiresAtMs, value, wheelAtMs: Infinity });
+    const ends = { expiresAtMs, keepUntilMs: expiresAtMs, wheelAtMs: Infinity };
+    this.#store(log, { key, owner, epoch: log.epoch, seq, order, term, value, ...ends });
   }
 
   #store(log: OwnerLog<V>, entry: Entry<V>): void {
@@ -214,6 +212,11 @@ export class Rows<V extends Json> {
     log.entries.set(entry.key, entry);
     this.#count(log, entry, 1);
     this.#ports.wake(entry);
+    this.#settle(entry.key);
+  }
+
+  #drop(entry: Entry<V>): void {
+    this.#unlink(this.#log(entry.owner), entry);
     this.#settle(entry.key);
   }
 
@@ -237,11 +240,15 @@ export class Rows<V extends Json> {
     else this.#best.delete(key);
     if (rowOf(best) || rowOf(before)) this.#ports.changed(key, rowOf(best), rowOf(before));
     const own = this.#own.entries.get(key);
-    if (own?.value !== undefined && own !== best) this.#yield(own);
+    if (own?.value !== undefined && own !== best) this.#mark(own);
   }
 
-  #yield(own: Entry<V>): void {
-    this.#writeOwn({ ...own, value: undefined, seq: ++this.#own.head, epoch: this.#own.epoch, wheelAtMs: Infinity });
+  #mark(own: Entry<V>): void {
+    this.#writeOwn({ ...own, value: undefined, expiresAtMs: own.keepUntilMs, ...this.#nextPlace() });
+  }
+
+  #nextPlace(): Pick<Entry<V>, "epoch" | "seq" | "wheelAtMs"> {
+    return { epoch: this.#own.epoch, seq: ++this.#own.head, wheelAtMs: Infinity };
   }
 
   #writeOwn(entry: Entry<V>): void {
@@ -263,13 +270,13 @@ export class Rows<V extends Json> {
   #sweep(log: OwnerLog<V>): void {
     if (!log.stale || log.seen < log.head) return;
     log.stale = false;
-    for (const entry of [...log.entries.values()]) if (entry.epoch < log.epoch) this.expire(entry);
+    for (const entry of [...log.entries.values()]) if (entry.epoch < log.epoch) this.#drop(entry);
   }
 
   /** Marks that are forgotten must not be needed: a new epoch makes every copy ask for all that is left. */
   #forgetMarks(): void {
     this.#own.epoch++;
-    for (const entry of [...this.#own.entries.values()]) if (entry.value === undefined) this.expire(entry);
+    for (const entry of [...this.#own.entries.values()]) if (entry.value === undefined) this.#drop(entry);
   }
 
   /** Own rows never go [B2]. */
@@ -278,7 +285,7 @@ export class Rows<V extends Json> {
       const first = log === this.#own ? undefined : log.entries.values().next().value;
       if (!first) continue;
       this.dropped++;
-      this.expire(first);
+      this.#drop(first);
       return;
     }
   }
