@@ -41,6 +41,8 @@ export const LIMITS = {
   sipCalls: 50_000,
   /** Dialogs that one INVITE may make by forking; answers of further ones are dropped. 1..100. */
   sipForks: 16,
+  /** Contacts of one address-of-record; a REGISTER for more is answered 403. 1..100. */
+  sipContacts: 10,
   /** Lines of one session description. 64..4,096. */
   sdpLines: 512,
   // cops

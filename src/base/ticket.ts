@@ -10,3 +10,22 @@ export interface Ticket {
 
 /** Nothing to wait for. */
 export const SAFE: Ticket = { safe: true, onSafe: () => undefined };
+
+/** Safe once all are. */
+export function allSafe(tickets: readonly Ticket[]): Ticket {
+  return {
+    get safe(): boolean {
+      return tickets.every((ticket) => ticket.safe);
+    },
+    onSafe(then: () => void): void {
+      const open = tickets.filter((ticket) => !ticket.safe);
+      let waiting = open.length;
+      for (const ticket of open) {
+        ticket.onSafe(() => {
+          waiting--;
+          if (waiting === 0) then();
+        });
+      }
+    },
+  };
+}
