@@ -8,11 +8,15 @@ export function startWeb(context: RoleContext, config: WebConfig): RunningRole {
   const listening = server
     .then((app) => app.listen(config.listen))
     .then(
-      (at) => log.info("web.listening", { at }),
+      (at) => {
+        overlay.setPhase("serving");
+        log.info("web serves", { at });
+      },
       (error: Error) => context.failed("web", error),
     );
   return {
-    stop: (stopped) => {
+    stop(stopped) {
+      overlay.leave();
       void listening.then(async () => (await server).close()).then(stopped, stopped);
     },
   };

@@ -120,7 +120,7 @@ const initials = (title: string): string =>
     .toUpperCase();
 /** The same colour for a channel every day. */
 const hueOf = (name: string): number => {
-  const hash = [...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 65_521, 7);
+  const hash = [...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 65_521, 9);
   return Math.round(hash * GOLDEN_ANGLE) % 360; // spreads hashes that lie close together
 };
 const GOLDEN_ANGLE = 137.508;

@@ -23,6 +23,9 @@ export function Player({ channel, state, digits, again, step, leave }: PlayerPro
   const video = useRef<HTMLVideoElement>(null);
   const picture = usePicture(video, useStream(state));
   const sound = useSound(video, picture.isSilenced);
+  useEffect(() => {
+    if (channel.name) stage.current?.focus(); // from here the arrow keys change channels
+  }, [channel.name]);
   const hasPlayed = picture.firstFrameMs !== undefined;
   useEffect(() => {
     if (picture.isBroken && hasPlayed) again(); // a token is good for one connection: ask for the channel anew
@@ -32,6 +35,7 @@ export function Player({ channel, state, digits, again, step, leave }: PlayerPro
     <section
       ref={stage}
       className="player"
+      tabIndex={-1}
       aria-label={`Player: ${channel.title}`}
       data-testid="player"
       data-state={state.kind}
