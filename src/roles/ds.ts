@@ -69,7 +69,7 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
   const server = new DsServer({
     transactions: sip,
     calls,
-    registrar: new Registrar({ bindings: overlay.table<Binding>("bindings", ["ds"]), host }, { domain: config.domain }),
+    registrar: new Registrar({ table: overlay.table<Binding>("bindings", ["ds"]), host }, { domain: config.domain }),
     challenger: new Challenger({ host, credentials: directory }, operatorKey, { realm: config.domain, algorithms: config.digest }),
     isHere: (name) => [config.domain, ports.here.hostName, config.udp.host, config.ws.host].includes(name),
     tag: () => hex(host.random(8)),

@@ -1,6 +1,11 @@
 export { SipCounters } from "./counters.ts";
 export { SipDriver, type SipDriverConfig } from "./driver.ts";
+export type * from "./engine/call-types.ts";
+export { Calls } from "./engine/calls.ts";
+export { Challenger, type ChallengerConfig, type CredentialStore, ha1 } from "./engine/digest.ts";
+export type { Binding, BindingRow, BindingTable } from "./engine/location.ts";
 export type * from "./engine/ports.ts";
+export { Registrar, type RegistrarConfig } from "./engine/registrar.ts";
 export { DEFAULT_TIMERS, type TransactionTimers } from "./engine/timers.ts";
 export * from "./sdp/index.ts";
 export type { Link, Receiver, SentBy, Transport } from "./transport/transport.ts";
