@@ -275,7 +275,7 @@ export class Edge implements PdpUser, PepUser, MediaUser {
     if (!carried) return REFUSAL.unknownEdge;
     if (typeof carried === "string") return carried;
     const source = this.#config.mediaAddress;
-    const common: JoinGrant = { kbps, ...(parentEdge !== undefined && { parentEdge }), source };
+    const common = { kbps, source, ...(parentEdge !== undefined && { parentEdge }) };
     if (join.kind === "admission-sink") carried.takers.add(join);
     const where = join.kind === "admission-sink" ? this.#addSink(join.request, carried) : { group: showAddress(carried.group) };
     this.#grant(join, joinGrantAttributes({ ...common, ...where }));
@@ -301,7 +301,7 @@ export class Edge implements PdpUser, PepUser, MediaUser {
       return { token, mediaBase: this.#config.mediaBase };
     }
     this.#ports.media.addUnicast(channel, joinId, addressOf(unicastTo ?? ""));
-    return {};
+    return { source: showAddress(this.#ports.media.output) };
   }
 
   // ------------------------------------------------------------------ reservations

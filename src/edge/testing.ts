@@ -56,6 +56,7 @@ export function join(joinId: string, more: Partial<JoinRequest> = {}, kind: Cops
 }
 
 export class FakeMedia implements MediaPort {
+  readonly output = { host: "127.0.0.1", port: 5_000 };
   readonly streams = new Map<
     string,
     { readonly source: StreamSource; readonly group: string; readonly sinks: Map<string, string> }

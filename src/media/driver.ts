@@ -46,6 +46,7 @@ export class MediaDriver implements MediaPort {
   readonly #user: MediaUser;
   readonly #failed: (what: string, error: Error) => void;
   readonly #output: DatagramPort;
+  #outputAt: Address;
   readonly #listener: Listener;
   readonly #streams = new Map<StreamId, Carried>();
   readonly #tokens = new Map<string, Viewer>(); // not used yet
@@ -60,15 +61,26 @@ export class MediaDriver implements MediaPort {
     this.#failed = failed;
     this.#reorders = new Deadlines<Carried>(host, (carried, nowMs) => this.#stepped(carried, nowMs));
     this.#absences = new Deadlines<Viewer>(host, (viewer, nowMs) => this.#absent(viewer, nowMs));
+    this.#outputAt = { host: config.address, port: 0 };
     this.#output = host.datagram(
       { host: config.address, port: 0, multicastInterface: config.multicastInterface },
-      { datagram: () => undefined, failed: (error) => failed("media output", error) },
+      {
+        bound: (at) => {
+          this.#outputAt = at;
+        },
+        datagram: () => undefined,
+        failed: (error) => failed("media output", error),
+      },
     );
     this.#listener = host.listenMessages(
       config.ws,
       { protocols: [], maxMessageBytes: LIMITS.mediaMessageBytes, maxQueuedBytes: MAX_QUEUED_BYTES },
       { accept: (handshake) => this.#accept(handshake), failed: (error) => failed("media WebSocket listener", error) },
     );
+  }
+
+  get output(): Address {
+    return this.#outputAt;
   }
 
   open(stream: StreamId, source: StreamSource, group: Address): void {

@@ -14,6 +14,8 @@ export type StreamSource =
   | { readonly kind: "group"; readonly group: Address; readonly source: string };
 
 export interface MediaPort {
+  /** Where what is sent comes from; port 0 until the socket is bound, right after the start. */
+  readonly output: Address;
   /** Starts carrying a stream: takes it from `source`, sends it to `group`. Stream ids are unique. */
   open(stream: StreamId, source: StreamSource, group: Address): void;
   close(stream: StreamId): void;

@@ -31,7 +31,7 @@ export interface JoinGrant {
   readonly kbps: number;
   /** From where the edge takes its copy; the edge itself where the stream enters there. */
   readonly parentEdge?: string;
-  /** Multicast: the local group "ip:port" and this edge's address as its only source. Unicast: where packets come from. */
+  /** Multicast: the local group "ip:port" and this edge's address as its only source. Unicast: where packets come from, "ip:port". */
   readonly group?: string;
   readonly source?: string;
   /** WebSocket: single-use, 10 s (PROTOCOL §3), and the edge's own base address "ws://ip:port". */
