@@ -13,7 +13,10 @@ const PROBE_TIMEOUT_MS = 500;
 
 /** Looks at multicast on loopback and for ffmpeg. */
 export async function checkMachine(): Promise<Machine> {
-  return { multicast: await multicastWorks("127.0.0.1"), ffmpeg: spawnSync("ffmpeg", ["-version"], { stdio: "ignore" }).status === 0 };
+  return {
+    multicast: await multicastWorks("127.0.0.1"),
+    ffmpeg: spawnSync("ffmpeg", ["-version"], { stdio: "ignore" }).status === 0,
+  };
 }
 
 export function machineFaults(machine: Machine): string[] {
@@ -23,7 +26,9 @@ export function machineFaults(machine: Machine): string[] {
       "Multicast does not work on the loopback interface: one site runs instead of two, and `sipcast watch` needs --unicast.",
     );
   if (!machine.ffmpeg)
-    faults.push("ffmpeg is not installed: `sipcast broadcast` takes MPEG-TS files with H.264 and AAC as they are, and nothing else.");
+    faults.push(
+      "ffmpeg is not installed: `sipcast broadcast` takes MPEG-TS files with H.264 and AAC as they are, and nothing else.",
+    );
   return faults;
 }
 

@@ -19,7 +19,9 @@ export const consoleLog: Logger = {
 };
 
 function line(event: string, fields: Readonly<Record<string, unknown>> = {}): string {
-  const values = Object.entries(fields).map(([name, value]) => `${name}=${value instanceof Error ? value.message : String(value)}`);
+  const values = Object.entries(fields).map(
+    ([name, value]) => `${name}=${value instanceof Error ? value.message : String(value)}`,
+  );
   return [event, ...values].join(" ");
 }
 

@@ -62,7 +62,12 @@ export function planDemo(options: DemoOptions, pages: string): DemoPlan {
     broker: {
       cops: brokerCops,
       topology: {
-        edges: sites.map(({ edge, name }, at) => ({ id: edge.id, site: name, accessKbps: options.accessKbps, coreLinks: [`core${at + 1}`] })),
+        edges: sites.map(({ edge, name }, at) => ({
+          id: edge.id,
+          site: name,
+          accessKbps: options.accessKbps,
+          coreLinks: [`core${at + 1}`],
+        })),
         links: sites.map((_, at) => ({ name: `core${at + 1}`, kbps: options.coreKbps })),
       },
     },

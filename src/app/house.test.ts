@@ -32,8 +32,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Roles' configuration types are what `broker` and `edge` are told; types only. */
 const TYPES_FOR_ALL = ["roles/types.ts"];
 const IMPLEMENTATIONS = ["host/node/", "host/browser/"];
+/** What only tests import. */
+const TEST_SUPPORT = ["sim/sim-test.ts", "host/conformance.ts"];
 /** Where Node's APIs, clocks, timers and randomness may be named. */
-const MAY_NAME_THE_WORLD = [...IMPLEMENTATIONS, "store/", "overlay/carriers/", "http/", "edge/linux/", "app/"];
+const MAY_NAME_THE_WORLD = [...IMPLEMENTATIONS, "store/", "overlay/carriers/", "http/", "edge/linux/", "app/", ...TEST_SUPPORT];
 const THE_WORLD =
   /from "node:|\bimport\("node:|\bDate\b|\bperformance\.|Math\.random|\bset(?:Timeout|Interval|Immediate)\b|\bqueueMicrotask\b|\bprocess\.|\bBuffer\b/;
 const LAYERS = ["wire", "engine"]; // inner first: a layer imports only itself and what stands before it

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from "commander";
 import { runBroadcast } from "./broadcast.ts";
-import { runDemo } from "./demo.ts";
 import { UsageError } from "./console.ts";
+import { runDemo } from "./demo.ts";
 import { runSimulate } from "./simulate.ts";
 import { runWatch } from "./watch.ts";
 

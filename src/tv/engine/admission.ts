@@ -1,6 +1,15 @@
 import { Deadlines, type Timed } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
-import type { Attributes, ClientType, CopsRequest, Decision, DeleteReason, Handle, PepPort, PepUser } from "#cops/engine/types.ts";
+import type {
+  Attributes,
+  ClientType,
+  CopsRequest,
+  Decision,
+  DeleteReason,
+  Handle,
+  PepPort,
+  PepUser,
+} from "#cops/engine/types.ts";
 import type { Clock } from "#host/host.ts";
 
 /** Whoever holds a reservation is told its fate: `onGranted` or `onRefused` once, then at most one `onTakenBack`. */

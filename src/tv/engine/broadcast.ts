@@ -1,11 +1,11 @@
-import { CLIENT_TYPE, type Attributes } from "#cops/engine/types.ts";
 import { provisionGrant, provisionRequestAttributes } from "#cops/engine/iptv.ts";
+import { type Attributes, CLIENT_TYPE } from "#cops/engine/types.ts";
 import type { CallEnd, CallId } from "#sip/engine/call-types.ts";
 import type { SipRequest } from "#sip/wire/message.ts";
 import type { ChannelRecord } from "../types.ts";
 import type { Reservation, ReservationUser } from "./admission.ts";
 import type { ChannelCall, ChannelInvite, ChannelPorts } from "./ports.ts";
-import { incompatibleMedia, refusalAnswer, type FinalAnswer } from "./refusals.ts";
+import { type FinalAnswer, incompatibleMedia, refusalAnswer } from "./refusals.ts";
 import { ingestDescription, readIngestOffer } from "./session-sdp.ts";
 
 const UNTIL_REMOVED_SEC = Infinity;

@@ -1,7 +1,7 @@
+import { LIMITS } from "#base/limits.ts";
 import type { CallEnd, CallId, CallUser } from "#sip/engine/call-types.ts";
 import type { Flow } from "#sip/engine/ports.ts";
 import type { SipRequest } from "#sip/wire/message.ts";
-import { LIMITS } from "#base/limits.ts";
 import { Broadcast } from "./broadcast.ts";
 import type { ChannelCall, ChannelInvite, ChannelPorts } from "./ports.ts";
 import { wantsToBroadcast } from "./session-sdp.ts";

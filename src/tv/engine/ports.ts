@@ -1,7 +1,7 @@
+import type { Table } from "#overlay/types.ts";
 import type { CallEnd, CallPort } from "#sip/engine/call-types.ts";
 import type { Flow } from "#sip/engine/ports.ts";
 import type { NameAddr, SipRequest } from "#sip/wire/message.ts";
-import type { Table } from "#overlay/types.ts";
 import type { OnAir, Session } from "../types.ts";
 import type { Admission } from "./admission.ts";
 import type { Directory } from "./directory.ts";

@@ -87,7 +87,12 @@ export function viewerDescription(offer: ViewerOffer, grant: JoinGrant, flow: Fl
     case "unicast": {
       const source = readEndpoint(grant.source ?? "");
       if (!source) return undefined;
-      const media = { ...answerTo(offer.offer.taken), port: source.port, bandwidth: bandwidth(grant), attributes: [attribute("sendonly")] };
+      const media = {
+        ...answerTo(offer.offer.taken),
+        port: source.port,
+        bandwidth: bandwidth(grant),
+        attributes: [attribute("sendonly")],
+      };
       return describe(source.host, wallMs, answers(offer.offer.session, offer.offer.taken, media));
     }
     case "websocket":
@@ -162,7 +167,11 @@ function describe(address: string, wallMs: number, media: readonly SdpMedia[]): 
   };
 }
 
-const answerTo = ({ media, proto }: SdpMedia): Pick<SdpMedia, "media" | "proto" | "formats"> => ({ media, proto, formats: [MP2T] });
+const answerTo = ({ media, proto }: SdpMedia): Pick<SdpMedia, "media" | "proto" | "formats"> => ({
+  media,
+  proto,
+  formats: [MP2T],
+});
 
 /** One m= line for each of the offer's, in its order (RFC 3264 §6). */
 function answers(session: SessionDescription, taken: SdpMedia, answer: SdpMedia): SdpMedia[] {

@@ -1,12 +1,12 @@
-import { CLIENT_TYPE, type Attributes } from "#cops/engine/types.ts";
 import { joinGrant, joinRequestAttributes } from "#cops/engine/iptv.ts";
+import { type Attributes, CLIENT_TYPE } from "#cops/engine/types.ts";
 import type { CallEnd, CallId } from "#sip/engine/call-types.ts";
 import type { SipRequest } from "#sip/wire/message.ts";
 import type { OnAir } from "../types.ts";
 import type { Reservation, ReservationUser } from "./admission.ts";
 import type { ChannelCall, ChannelInvite, ChannelPorts } from "./ports.ts";
-import { incompatibleMedia, insufficientBandwidth, refusalAnswer, type FinalAnswer } from "./refusals.ts";
-import { declines, readViewerOffer, viewerDescription, type ViewerOffer } from "./session-sdp.ts";
+import { type FinalAnswer, incompatibleMedia, insufficientBandwidth, refusalAnswer } from "./refusals.ts";
+import { declines, readViewerOffer, type ViewerOffer, viewerDescription } from "./session-sdp.ts";
 
 /** Longer than any session: the row of a viewing goes when the viewing ends. */
 const UNTIL_REMOVED_SEC = Infinity;
@@ -75,7 +75,8 @@ export class Viewing implements ChannelCall, ReservationUser {
   }
 
   onEstablished(ack: SipRequest): void {
-    if (declines(ack)) this.#ports.calls.end(this.#call); // port 0: the viewer does not take the group (PROTOCOL §3)
+    if (declines(ack))
+      this.#ports.calls.end(this.#call); // port 0: the viewer does not take the group (PROTOCOL §3)
     else if (this.#reservation) this.#ports.admission.report(this.#reservation);
   }
   onEnded(_end: CallEnd): void {

@@ -1,0 +1,116 @@
+import path from "node:path";
+import { nodeHost } from "#host/node/index.ts";
+import { checkMachine, freeTcpPort, machineFaults, tcpFree, udpFree } from "./checks.ts";
+import { consoleLog, say, UsageError, untilStopped } from "./console.ts";
+import { type DemoOptions, type DemoPlan, planDemo } from "./demo-plan.ts";
+import { type DemoReady, publishDemo } from "./demo-state.ts";
+import { runOperator } from "./operator.ts";
+import { startSamples } from "./samples.ts";
+
+const HOME = path.resolve(import.meta.dirname, "../..");
+const DEFAULT_BASE_PORT = 5_060;
+const DEFAULT_WEB_PORT = 8_080;
+const PORT_STEP = 100; // from one base port to the next one tried
+const PORT_TRIES = 20;
+
+interface DemoFlags {
+  readonly json?: boolean;
+  readonly trace?: boolean;
+  readonly basePort?: number;
+  readonly webPort?: number;
+  readonly sites: number;
+  readonly accessKbps: number;
+  readonly coreKbps: number;
+  readonly digest: DemoOptions["digest"];
+  readonly samples: boolean;
+}
+
+/** `sipcast demo`: a whole operator in this process, until Ctrl-C. */
+export async function runDemo(flags: DemoFlags): Promise<void> {
+  const machine = await checkMachine();
+  for (const fault of machineFaults(machine)) say(fault);
+  const sites = machine.multicast ? flags.sites : 1;
+  const plan = planDemo({ ...flags, sites, ...(await choosePorts(flags, sites)) }, path.join(HOME, "web/dist"));
+  const host = nodeHost();
+  const operator = await runOperator(host, plan, { log: consoleLog, trace: flags.trace ? say : undefined });
+  const samples = flags.samples ? await startSamples(operator.tapped("studio"), plan, HOME) : undefined;
+  const ready = readyLine(plan);
+  const withdraw = publishDemo(ready, plan);
+  if (flags.json) process.stdout.write(`${JSON.stringify(ready)}\n`);
+  else say(banner(ready));
+  await untilStopped();
+  withdraw();
+  if (!flags.json) say("Stopping.");
+  await samples?.stop();
+  await operator.stop();
+}
+
+/** The wanted ports, or free ones beside them; says what it does instead. */
+async function choosePorts(flags: DemoFlags, sites: number): Promise<Pick<DemoOptions, "basePort" | "webPort">> {
+  const wantedWeb = flags.webPort ?? (flags.basePort === undefined ? DEFAULT_WEB_PORT : flags.basePort + 90);
+  const wantedBase = flags.basePort ?? DEFAULT_BASE_PORT;
+  let basePort = wantedBase;
+  for (let tries = 1; !(await portsFree(basePort, sites)); tries++) {
+    if (flags.basePort !== undefined)
+      throw new UsageError(`Ports from ${basePort} on are taken. Choose others with --base-port.`);
+    if (tries === PORT_TRIES) throw new UsageError("No free ports found. Choose some with --base-port.");
+    basePort += PORT_STEP;
+  }
+  if (basePort !== wantedBase) say(`Ports from ${wantedBase} on are taken: SIP and COPS use those from ${basePort} on instead.`);
+  const webPort = await freeTcpPort("127.0.0.1", wantedWeb, flags.webPort === undefined ? PORT_TRIES : 1);
+  if (webPort === undefined) throw new UsageError(`Port ${wantedWeb} is taken. Choose another with --web-port.`);
+  if (webPort !== wantedWeb) say(`Port ${wantedWeb} is taken: the page uses ${webPort} instead.`);
+  return { basePort, webPort };
+}
+
+async function portsFree(basePort: number, sites: number): Promise<boolean> {
+  for (let at = 0; at < sites; at++) {
+    const first = basePort + 10 * at;
+    if (!(await udpFree("127.0.0.1", first))) return false;
+    for (const port of [first + 1, first + 2, first + 3]) if (!(await tcpFree("127.0.0.1", port))) return false;
+  }
+  return tcpFree("127.0.0.1", basePort + 8);
+}
+
+/** The contract of DESIGN §7: what does not run is absent. */
+function readyLine(plan: DemoPlan): DemoReady {
+  const show = ({ host, port }: { host: string; port: number }): string => `${host}:${port}`;
+  return {
+    ready: true,
+    web: `http://${show(plan.web.listen)}`,
+    domain: plan.domain,
+    sites: plan.sites.map(({ name, ds, edge }) => ({
+      name,
+      ds: { udp: show(ds.udp), ws: `ws://${show(ds.ws)}` },
+      edge: { cops: show(edge.cops) },
+    })),
+    broker: { cops: show(plan.broker.cops) },
+    accounts: plan.accounts.map(({ user, password, deviceSecret }) => ({
+      user,
+      aor: `sip:${user}@${plan.domain}`,
+      password,
+      deviceSecret,
+    })),
+    channels: plan.accounts.flatMap(({ channels }) => channels.map(({ name }) => name)),
+  };
+}
+
+function banner(ready: DemoReady): string {
+  const port = new URL(ready.web).port;
+  return [
+    "",
+    `sipcast is on air: http://localhost:${port}`,
+    "",
+    ...ready.sites.map(({ name, ds, edge }) => `  ${name}   SIP udp ${ds.udp}, ${ds.ws}   COPS ${edge.cops}`),
+    `  broker  COPS ${ready.broker.cops}`,
+    "",
+    "  Sample accounts (password for the page, device secret for SIP phones):",
+    ...ready.accounts.map(({ user, password, deviceSecret }) => `    ${user.padEnd(8)} ${password.padEnd(14)} ${deviceSecret}`),
+    "",
+    "  In another terminal:",
+    "    bin/sipcast watch news -o news.ts",
+    "    bin/sipcast broadcast bob-tv testdata/clips/sport.ts",
+    "",
+    "Ctrl-C stops everything.",
+  ].join("\n");
+}
