@@ -9,7 +9,7 @@ const MAX_CHANNEL_KBPS = 20_000;
 /** Share of its access link that an edge may promise by itself while the broker is away, percent. */
 const LOCAL_QUOTA_PERCENT = 10;
 
-/** What an edge may decide without asking [B8]; `index` is its place in the topology, 0..65,534. */
+/** What an edge may decide without asking [B8]; `index` is its place in the topology, 0..65,533. */
 export function policyOf({ accessKbps }: TopologyEdge, index: number): EdgePolicy {
   const pool = index + 1;
   return {
