@@ -29,10 +29,11 @@ export const LIMITS = {
   sipHeaderChars: 16 * 1024,
   /** A longer Request-URI is answered 414. Characters, 256..8 KiB. */
   sipUriChars: 2_048,
-  /** Server transactions at once; a request above is answered by a stateless 503 (PROTOCOL §17). 1,000..1,000,000. */
-  sipServerTransactions: 100_000,
-  /** Client transactions at once; one above fails as if its transport did. 1,000..1,000,000. */
-  sipClientTransactions: 100_000,
+  /**
+   * Transactions of each side at once, about 2 kB each. A request above is answered by a stateless 503 (PROTOCOL §17), one
+   * of ours fails as if its transport did. 1,000..1,000,000.
+   */
+  sipTransactions: 200_000,
   /** Digest nonces whose counts one server remembers; about 200 octets each. 1,000..1,000,000. */
   sipNonces: 16_384,
   /** How often one request is sent again with other credentials before its 401 or 407 is final. 1..10. */

@@ -1,7 +1,6 @@
 /** The client transactions of a driver (RFC 3261 §17.1): their messages, their machines, their responses. */
 import { hex } from "#base/bytes.ts";
 import type { Timed } from "#base/deadlines.ts";
-import { LIMITS } from "#base/limits.ts";
 import type { TransactionContext } from "./context.ts";
 import { type InviteClientOutput, InviteClientTransaction } from "./engine/invite-client.ts";
 import { type NonInviteClientOutput, NonInviteClientTransaction } from "./engine/non-invite-client.ts";
@@ -51,7 +50,7 @@ export class ClientTransactions {
   /** Sends the request; without a link, or above the limit, it fails as soon as this has returned. */
   start(request: SipRequest, link: Link | undefined): ClientTxId {
     const branch = this.#newBranch();
-    if (link === undefined || this.size >= LIMITS.sipClientTransactions) return this.#failSoon(branch);
+    if (link === undefined || this.size >= this.#context.maxTransactions) return this.#failSoon(branch);
     return this.#start(branch, addressed(request, branch, link), link, false);
   }
 

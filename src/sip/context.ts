@@ -12,6 +12,8 @@ import type { SipMessage } from "./wire/message.ts";
 export interface TransactionContext {
   readonly host: BrowserHost;
   readonly timers: TransactionTimers;
+  /** Of each side, at once. */
+  readonly maxTransactions: number;
   readonly user: TransactionUser;
   readonly counters: SipCounters;
   /** One wheel for all. */

@@ -1,4 +1,5 @@
 import { Deadlines } from "#base/deadlines.ts";
+import { LIMITS } from "#base/limits.ts";
 import { type Logger, SILENT } from "#base/log.ts";
 import type { Ticket } from "#base/ticket.ts";
 import type { BrowserHost } from "#host/host.ts";
@@ -17,6 +18,8 @@ import { formatVia, viaOf, withParam } from "./wire/values.ts";
 export interface SipDriverConfig {
   /** Default T1 500 ms, T2 4 s, T4 5 s (RFC 3261 Table 4). */
   readonly timers?: TransactionTimers;
+  /** Of each side, at once; default `LIMITS.sipTransactions`. */
+  readonly maxTransactions?: number;
   readonly log?: Logger;
 }
 
@@ -45,6 +48,7 @@ export class SipDriver implements TransactionPort {
     const context: TransactionContext = {
       host,
       timers: config.timers ?? DEFAULT_TIMERS,
+      maxTransactions: config.maxTransactions ?? LIMITS.sipTransactions,
       user,
       counters: this.counters,
       deadlines: this.#deadlines,

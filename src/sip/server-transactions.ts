@@ -1,7 +1,6 @@
 /** The server transactions of a driver (RFC 3261 §17.2): their requests, their machines, their responses. */
 import { hex } from "#base/bytes.ts";
 import type { Timed } from "#base/deadlines.ts";
-import { LIMITS } from "#base/limits.ts";
 import { SAFE, type Ticket } from "#base/ticket.ts";
 import type { TransactionContext } from "./context.ts";
 import { type InviteServerOutput, InviteServerTransaction } from "./engine/invite-server.ts";
@@ -18,7 +17,9 @@ export class ServerTransaction implements Timed {
   wheelAtMs = Infinity;
   readonly id: ServerTxId; // its branch
   readonly sentBy: string;
-  readonly request: SipRequest;
+  readonly method: string;
+  /** Until it is answered finally. */
+  request: SipRequest | undefined;
   /** Where responses go: may differ from where the request came from (RFC 3261 §18.2.2). */
   readonly replyTo: Link;
   readonly machine: InviteServerTransaction | NonInviteServerTransaction;
@@ -35,6 +36,7 @@ export class ServerTransaction implements Timed {
   constructor(id: string, sentBy: string, request: SipRequest, replyTo: Link, context: TransactionContext) {
     this.id = id;
     this.sentBy = sentBy;
+    this.method = request.method;
     this.request = request;
     this.replyTo = replyTo;
     this.toTag = hex(context.host.random(8));
@@ -67,15 +69,15 @@ export class ServerTransactions {
     if (request.method === "ACK") this.#onAck(request, isSame ? tx : undefined, flow);
     else if (request.method === "CANCEL") this.#onCancel(request, isSame ? tx : undefined, replyTo);
     else if (tx === undefined) this.#onNew(branch, request, via, flow, replyTo);
-    else if (isSame && tx.request.method === request.method) {
+    else if (isSame && tx.method === request.method) {
       this.#context.counters.retransmissionsIn++;
       this.#perform(tx, tx.machine.step({ kind: "request" }, this.#context.host.nowMs()));
     } else this.answerStateless(request, replyTo, 400, "Branch in use");
   }
 
   #onNew(branch: string, request: SipRequest, via: Via, flow: Flow, replyTo: Link): void {
-    const { counters, deadlines, tell, user } = this.#context;
-    if (this.#byBranch.size >= LIMITS.sipServerTransactions) {
+    const { counters, deadlines, maxTransactions, tell, user } = this.#context;
+    if (this.#byBranch.size >= maxTransactions) {
       counters.shed++;
       this.answerStateless(request, replyTo, 503);
       return;
@@ -164,7 +166,7 @@ export class ServerTransactions {
 
   /** Our user threw: 500, and this transaction is all that it costs (DESIGN §10). */
   #answerFault(tx: ServerTransaction): void {
-    if (!tx.answered) this.respond(tx.id, response(tx.request, 500));
+    if (!tx.answered && tx.request !== undefined) this.respond(tx.id, response(tx.request, 500));
   }
 
   #perform(tx: ServerTransaction, outputs: readonly (InviteServerOutput | NonInviteServerOutput)[], answer?: SipResponse): void {
@@ -178,11 +180,13 @@ export class ServerTransactions {
     const { counters, send } = this.#context;
     switch (output.kind) {
       case "send-trying":
+        if (tx.request === undefined) return;
         tx.latest = serialize(response(tx.request, 100));
         send(tx.replyTo, tx.latest);
         return;
       case "send-response":
         if (answer === undefined) return;
+        if (answer.status >= 200) tx.request = undefined;
         tx.latest = serialize(tagged(answer, tx.toTag));
         send(tx.replyTo, tx.latest);
         return;
