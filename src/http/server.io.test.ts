@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -142,11 +142,13 @@ test("proxy: messages pass both ways unchanged, and one end's close is the other
   assert.equal(await closed, 1001);
 });
 
-test("proxy: when a page vanishes, its upstream connection ends too", async () => {
+test("proxy: when a page's connection is reset, its upstream connection ends too", async () => {
   const upstreamEnd = new Promise<WebSocket>((done) => echo.once("connection", done));
-  const { socket } = await open("/sip/ds1", { cookie: COOKIE });
+  const socket = new WebSocket(`ws://${at}/sip/ds1`, ["sip"], { headers: { origin: ORIGIN, cookie: COOKIE } });
+  socket.on("error", () => undefined); // the reset
+  const connection = await new Promise<Socket>((done) => socket.once("upgrade", (response) => done(response.socket)));
   const gone = new Promise((done) => upstreamEnd.then((end) => end.once("close", done)));
-  socket.terminate();
+  connection.resetAndDestroy();
   await gone;
 });
 
