@@ -61,6 +61,7 @@ function page(host: Host, token: string, origin?: string) {
       opened(port) {
         got.opened = true;
         got.close = () => port.close();
+        got.say = (octets) => port.send(octets);
       },
       message: (data) => got.messages.push(typeof data === "string" ? fail(new Error("text")) : data.slice()),
       closed: (error) => {
@@ -264,6 +265,21 @@ simTest("a closed WebSocket is gone after mediaGoneMs, unless its sink was added
     ["bob-tv alice"],
   );
   assert.equal(again.opened && again.closed === undefined, true);
+});
+
+simTest("a viewer may say mediaMessageBytes, which nobody reads, and not one octet more", (net) => {
+  const { media } = edgeOf(net, "edge1", "127.0.1.1");
+  const alice = net.host("alice", "127.0.1.6");
+  media.open("bob-tv", FROM_BOB, GROUP);
+  media.addWebSocket("bob-tv", "alice", "token-1");
+  const got = page(alice, "token-1");
+  net.run(100);
+  got.say(new Uint8Array(LIMITS.mediaMessageBytes));
+  net.run(100);
+  assert.equal(got.closed, undefined);
+  got.say(new Uint8Array(LIMITS.mediaMessageBytes + 1));
+  net.run(100);
+  assert.notEqual(got.closed, undefined);
 });
 
 simTest("closing a stream closes its WebSockets and tells nobody; it may be opened again", (net) => {

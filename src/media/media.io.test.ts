@@ -88,5 +88,10 @@ test("on loopback a clip goes through an ingest to its source-specific group, an
   while (parts.length < 30 && performance.now() < endMs) await sleep(20);
   const octets = concat(parts);
   assert.ok(parts.length >= 30);
+  assert.deepEqual(
+    receivers.map(({ stats }) => stats.foreign),
+    [0, 0],
+    "the kernel keeps other sources away, not the receiver",
+  );
   assert.equal(Buffer.compare(octets, clip.packets.subarray(0, octets.length)), 0, "the first round leaves as it is");
 });
