@@ -53,6 +53,7 @@ function page(host: Host, token: string, origin?: string) {
     messages: [] as Uint8Array[],
     closed: undefined as string | undefined,
     close: (): void => undefined,
+    say: (_octets: Uint8Array): void => undefined,
   };
   host.connectMessages(
     `ws://${WS.host}:${WS.port}/media/${token}`,
