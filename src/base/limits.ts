@@ -44,6 +44,10 @@ export const LIMITS = {
   sipForks: 16,
   /** Contacts of one address-of-record; a REGISTER for more is answered 403. 1..100. */
   sipContacts: 10,
+  /** A client that registers follows no Min-Expires above this. s, 3,600..604,800. */
+  sipMinExpiresSec: 86_400,
+  /** A client that registers waits no longer than this, whatever Retry-After says. s, 1,800..86,400. */
+  sipRetryAfterSec: 3_600,
   /** Lines of one session description. 64..4,096. */
   sdpLines: 512,
   // cops
