@@ -37,7 +37,7 @@ const TEST_SUPPORT = ["sim/sim-test.ts", "host/conformance.ts"];
 /** Where Node's APIs, clocks, timers and randomness may be named. */
 const MAY_NAME_THE_WORLD = [...IMPLEMENTATIONS, "store/", "overlay/carriers/", "http/", "edge/linux/", "app/", ...TEST_SUPPORT];
 const THE_WORLD =
-  /from "node:|\bimport\("node:|\bDate\b|\bperformance\.|Math\.random|\bset(?:Timeout|Interval|Immediate)\b|\bqueueMicrotask\b|\bprocess\.|\bBuffer\b/;
+  /from "node:|\bimport\("node:|\bDate\b|\bperformance\.|Math\.random|\bset(?:Timeout|Interval|Immediate)\b|\bqueueMicrotask\b|(?<![\w-])process\.|\bBuffer\b/;
 const LAYERS = ["wire", "engine"]; // inner first: a layer imports only itself and what stands before it
 
 interface Import {
@@ -75,7 +75,8 @@ function faultOf({ file, target, typeOnly }: Import): string | undefined {
   if (from === to) {
     const [outer, inner] = [file, target].map((name) => LAYERS.indexOf(name.split("/")[1] ?? ""));
     const upward = outer !== undefined && inner !== undefined && outer >= 0 && (inner < 0 || inner > outer);
-    return upward && !isTest(file) ? `${file} is of an inner layer and imports ${target}` : undefined;
+    const isAgreement = target === `${to}/types.ts`; // what the layers of an area share
+    return upward && !isAgreement && !isTest(file) ? `${file} is of an inner layer and imports ${target}` : undefined;
   }
   if (isAnyOf(target, IMPLEMENTATIONS) && from !== "app" && !isTest(file))
     return `${file} imports ${target}: implementations are for app`;

@@ -75,6 +75,7 @@ export interface StreamOptions {
 export interface StreamPort {
   readonly local: Address;
   readonly remote: Address;
+  /** Takes the octets at once, as does a message port: the caller may reuse the buffer. */
   send(bytes: Uint8Array): void;
   /** Sends what is queued, then closes. */
   close(): void;

@@ -1,6 +1,7 @@
 import { utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Address } from "#host/host.ts";
+import { queueFull, socketError } from "#host/socket-error.ts";
 import type { Appointment } from "./agenda.ts";
 import type { Fabric } from "./fabric.ts";
 import { Pipe } from "./pipe.ts";
@@ -19,8 +20,6 @@ export interface EndHandlers {
   data(batch: readonly Payload[]): void;
   closed(error?: Error): void;
 }
-
-export const socketError = (code: string, what: string): Error => Object.assign(new Error(`${what} ${code}`), { code });
 
 /** One end of a simulated stream or message connection. The two ends are joined by a pipe each way. */
 export class End {
@@ -86,7 +85,7 @@ export class End {
       bytes,
     });
     this.#out.push({ kind: "data", data: typeof data === "string" ? data : bytes }, bytes.length, this.#handlingMs());
-    if (this.#out.queuedBytes > this.#maxQueuedBytes) this.abort(socketError("ENOBUFS", "queue limit of the connection"));
+    if (this.#out.queuedBytes > this.#maxQueuedBytes) this.abort(queueFull());
   }
 
   /** Runs there when everything sent before has arrived. */

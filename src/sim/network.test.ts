@@ -128,6 +128,10 @@ simTest("a killed machine is silent, resets its streams, keeps what was flushed,
   );
   b.timer(50, () => void told.push("a dead machine's timer"));
   const log = b.log("rows");
+  log.replay(
+    () => undefined,
+    () => undefined,
+  );
   log.append(utf8("kept"));
   net.run(10);
   assert.equal(log.durableTicket, 1);

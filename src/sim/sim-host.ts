@@ -19,7 +19,8 @@ import type {
   StreamPort,
   Timer,
 } from "#host/host.ts";
-import { type End, socketError } from "./connection.ts";
+import { socketError } from "#host/socket-error.ts";
+import type { End } from "./connection.ts";
 import type { Fabric } from "./fabric.ts";
 import { Random } from "./random.ts";
 import { SimDatagrams } from "./sim-datagrams.ts";

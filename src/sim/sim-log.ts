@@ -28,6 +28,7 @@ export class SimLog implements Log {
   #waiting: Uint8Array[] = []; // appended since the last flush began
   #rewriteTo: readonly Uint8Array[] | undefined;
   #flushing: Batch | undefined;
+  #replayed = false;
   #open = true;
   #onDurable: (ticket: number) => void = () => undefined;
 
@@ -38,11 +39,16 @@ export class SimLog implements Log {
   }
 
   append(record: Uint8Array): number {
-    if (!this.#open) throw new Error("Cannot append: the log is closed");
+    this.#mustBeOpen();
     this.#waiting.push(record.slice());
     this.#appended++;
     this.#flush();
     return this.#appended;
+  }
+
+  #mustBeOpen(): void {
+    if (!this.#open) throw new Error("Cannot write to the log: it is closed");
+    if (!this.#replayed) throw new Error("Cannot write to the log: it was not replayed");
   }
 
   onDurable(handler: (ticket: number) => void): void {
@@ -50,6 +56,8 @@ export class SimLog implements Log {
   }
 
   replay(record: (bytes: Uint8Array) => void, done: (tornBytes: number) => void): void {
+    if (this.#replayed) throw new Error("Cannot replay the log: it was replayed before");
+    this.#replayed = true;
     this.#fabric.agenda.at(this.#fabric.agenda.nowMs, () => {
       if (!this.#open) return;
       for (const bytes of this.#disk.records) record(bytes.slice());
@@ -60,7 +68,7 @@ export class SimLog implements Log {
   }
 
   rewrite(records: Iterable<Uint8Array>): void {
-    if (!this.#open) throw new Error("Cannot rewrite: the log is closed");
+    this.#mustBeOpen();
     this.#rewriteTo = Array.from(records, (record) => record.slice());
     this.#waiting = []; // they are older than the records given
     this.#flush();

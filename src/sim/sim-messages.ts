@@ -9,7 +9,8 @@ import type {
   MessagePort,
   Refusal,
 } from "#host/host.ts";
-import { type End, type EndHandlers, socketError } from "./connection.ts";
+import { socketError } from "#host/socket-error.ts";
+import type { End, EndHandlers } from "./connection.ts";
 import type { Fabric } from "./fabric.ts";
 import type { SimHost } from "./sim-host.ts";
 import { dial } from "./sim-streams.ts";

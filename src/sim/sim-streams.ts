@@ -1,6 +1,7 @@
 import { concat } from "#base/bytes.ts";
 import type { Address, ListenHandlers, StreamHandlers, StreamOptions, StreamPort } from "#host/host.ts";
-import { End, type EndHandlers, type Payload, socketError } from "./connection.ts";
+import { socketError } from "#host/socket-error.ts";
+import { End, type EndHandlers, type Payload } from "./connection.ts";
 import type { Fabric } from "./fabric.ts";
 import type { SimHost } from "./sim-host.ts";
 

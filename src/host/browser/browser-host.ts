@@ -3,6 +3,7 @@ import { LIMITS } from "#base/limits.ts";
 import { addressOfUrl } from "../addresses.ts";
 import { closeError, NORMAL_CLOSE } from "../close-codes.ts";
 import type { BrowserHost, MessageConnectOptions, MessageHandlers, MessagePort } from "../host.ts";
+import { queueFull } from "../socket-error.ts";
 import { platformClock } from "./clock.ts";
 
 /** What a page has. `crypto.subtle` is not used: it does not exist where the page came without TLS. */
@@ -27,8 +28,8 @@ function connectMessages(url: string, options: MessageConnectOptions, handlers: 
   const { maxQueuedBytes = LIMITS.streamQueuedBytes } = options;
   let failure: Error | undefined;
   let closing = false;
-  const fail = (code: number, reason: string): void => {
-    failure ??= new Error(reason);
+  const fail = (code: number, why: Error): void => {
+    failure ??= why;
     socket.close(code);
   };
   const port: MessagePort = {
@@ -39,7 +40,7 @@ function connectMessages(url: string, options: MessageConnectOptions, handlers: 
     send: (data) => {
       if (socket.readyState !== WebSocket.OPEN) return;
       socket.send(typeof data === "string" ? data : data.slice());
-      if (socket.bufferedAmount > maxQueuedBytes) fail(QUEUE_FULL, "The queue limit of the connection is reached");
+      if (socket.bufferedAmount > maxQueuedBytes) fail(QUEUE_FULL, queueFull());
     },
     close: (code = NORMAL_CLOSE) => {
       closing = true;
@@ -50,7 +51,7 @@ function connectMessages(url: string, options: MessageConnectOptions, handlers: 
   socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
     if (failure) return;
     const message = typeof data === "string" ? data : new Uint8Array(data);
-    if (message.length > LIMITS.clientMessageBytes) fail(TOO_BIG, "A message is too large");
+    if (message.length > LIMITS.clientMessageBytes) fail(TOO_BIG, new Error("A message is too large"));
     else handlers.message(message);
   };
   socket.onclose = ({ code }) => handlers.closed(failure ?? (closing ? undefined : closeError(code)));

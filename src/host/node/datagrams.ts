@@ -10,23 +10,31 @@ function numeric(host: string, _: unknown, found: (error: null, address: string,
   found(null, host, isIPv6(host) ? 6 : 4);
 }
 
+/** Among sources: whoever sends. */
+const ANY = "*";
+
 /** A UDP socket (RFC 768), with multicast of both kinds (RFC 1112, RFC 4607). */
 export class NodeDatagrams implements DatagramPort {
   readonly #socket: Socket;
   readonly #interface: string | undefined;
   readonly #counters: HostCounters;
+  readonly #group: string | undefined; // that it is bound to
+  readonly #sources = new Set<string>(); // of that group
   #open = true;
 
   constructor(bind: DatagramBind, handlers: DatagramHandlers, counters: HostCounters) {
     this.#interface = bind.multicastInterface ?? (isWildcard(bind.host) || isMulticast(bind.host) ? undefined : bind.host);
     this.#counters = counters;
+    this.#group = isMulticast(bind.host) ? bind.host : undefined;
     this.#socket = createSocket({
       type: isIPv6(bind.host) ? "udp6" : "udp4",
       reuseAddr: bind.shared ?? false,
       recvBufferSize: LIMITS.datagramBufferBytes,
       lookup: numeric,
     });
-    this.#socket.on("message", (bytes, { address, port }) => handlers.datagram(bytes, { host: address, port }));
+    this.#socket.on("message", (bytes, { address, port }) => {
+      if (this.#wants(address)) handlers.datagram(bytes, { host: address, port });
+    });
     this.#socket.on("error", (error) => {
       this.close();
       process.nextTick(() => handlers.failed(error));
@@ -53,13 +61,23 @@ export class NodeDatagrams implements DatagramPort {
     if (error) this.#counters.datagramsNotSent++;
   };
 
+  /**
+   * A socket that has joined nothing gets what any other socket of this machine has joined (Linux: IP_MULTICAST_ALL, which
+   * cannot be turned off from here): one bound to its group sorts that out.
+   */
+  #wants(source: string): boolean {
+    return this.#group === undefined || this.#sources.has(ANY) || this.#sources.has(source);
+  }
+
   join(group: string, source?: string): void {
     if (source === undefined) this.#socket.addMembership(group, this.#interface);
     else this.#socket.addSourceSpecificMembership(source, group, this.#interface);
+    if (group === this.#group) this.#sources.add(source ?? ANY);
   }
 
   leave(group: string, source?: string): void {
     if (!this.#open) return;
+    if (group === this.#group) this.#sources.delete(source ?? ANY);
     if (source === undefined) this.#socket.dropMembership(group, this.#interface);
     else this.#socket.dropSourceSpecificMembership(source, group, this.#interface);
   }

@@ -15,6 +15,7 @@ import type {
   Refusal,
   StreamOptions,
 } from "../host.ts";
+import { queueFull } from "../socket-error.ts";
 import type { HostCounters } from "./counters.ts";
 import { boundTo } from "./streams.ts";
 
@@ -140,7 +141,7 @@ class NodeMessages implements MessagePort {
     this.#connection.send(typeof data === "string" ? data : Buffer.from(data));
     if (this.#connection.bufferedAmount <= this.#maxQueuedBytes) return;
     this.#counters.connectionsOverQueueLimit++;
-    this.#break(new Error("The queue limit of the connection is reached"));
+    this.#break(queueFull());
   }
 
   #break(failure: Error): void {

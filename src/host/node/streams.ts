@@ -1,6 +1,7 @@
 import { createConnection, createServer, type Socket } from "node:net";
 import { LIMITS } from "#base/limits.ts";
 import type { Address, Listener, ListenHandlers, StreamHandlers, StreamOptions, StreamPort } from "../host.ts";
+import { queueFull, socketError } from "../socket-error.ts";
 import type { HostCounters } from "./counters.ts";
 
 export function listenStreams(
@@ -27,7 +28,7 @@ export function boundTo(at: ReturnType<ReturnType<typeof createServer>["address"
 export function connectStream(to: Address, options: StreamOptions, handlers: StreamHandlers, counters: HostCounters): void {
   const socket = createConnection({ host: to.host, port: to.port, noDelay: true });
   const giveUp = setTimeout(() => {
-    socket.destroy(Object.assign(new Error("connect ETIMEDOUT"), { code: "ETIMEDOUT" }));
+    socket.destroy(socketError("ETIMEDOUT", "connect"));
   }, LIMITS.connectMs);
   let failure: Error | undefined;
   const refused = (): void => handlers.closed(failure);
@@ -74,7 +75,7 @@ class NodeStream implements StreamPort {
     this.#socket.write(Buffer.from(bytes));
     if (this.#socket.writableLength <= this.#maxQueuedBytes) return;
     this.#counters.connectionsOverQueueLimit++;
-    this.#socket.destroy(Object.assign(new Error("queue limit of the connection ENOBUFS"), { code: "ENOBUFS" }));
+    this.#socket.destroy(queueFull());
   }
 
   close(): void {

@@ -1,0 +1,375 @@
+/** What every `Host` for servers must do: run on the real machine and on the simulated one. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { hex, text, utf8 } from "#base/bytes.ts";
+import type {
+  Address,
+  Handshake,
+  Host,
+  MessageHandlers,
+  MessageListenOptions,
+  MessagePort,
+  Refusal,
+  StreamPort,
+} from "./host.ts";
+
+export interface Bench {
+  readonly host: Host;
+  /** Of the machine. */
+  readonly address: string;
+  /** Lets time pass until the condition holds; fails when it takes too long. */
+  until(condition: () => boolean): Promise<void>;
+  /** Lets everything happen that is under way. */
+  quiet(): Promise<void>;
+}
+type Case = (bench: Bench) => Promise<void>;
+
+/** One test for each case; `withBench` makes the machine and takes it away again. */
+export function testHost(name: string, withBench: (body: Case) => Promise<void>): void {
+  for (const [behaviour, body] of Object.entries(CASES)) test(`${name}: ${behaviour}`, () => withBench(body));
+}
+
+/** Notes events in order, as "name: what". */
+class Notes {
+  readonly lines: string[] = [];
+  note(line: string): void {
+    this.lines.push(line);
+  }
+  has(line: string): boolean {
+    return this.lines.includes(line);
+  }
+}
+const endOf = (error: Error | undefined): string =>
+  error ? `closed: ${(error as { code?: string }).code ?? error.message}` : "closed";
+
+function socket({ host, address }: Bench, notes: Notes, port = 0, shared = false) {
+  let at: Address | undefined;
+  const out = host.datagram(
+    { host: address, port, shared },
+    {
+      bound: (bound) => {
+        at = bound;
+        notes.note("bound");
+      },
+      datagram: (bytes, from) => notes.note(`${text(bytes)} from ${from.host}:${from.port}`),
+      failed: (error) => notes.note(`failed: ${(error as { code?: string }).code}`),
+    },
+  );
+  return { out, at: () => at ?? assert.fail("not bound") };
+}
+
+async function listening(
+  bench: Bench,
+  accept: (peer: StreamPort) => { data(bytes: Uint8Array): void; closed(error?: Error): void },
+) {
+  let at: Address | undefined;
+  const listener = bench.host.listen(
+    { host: bench.address, port: 0 },
+    {},
+    {
+      listening: (bound) => {
+        at = bound;
+      },
+      accept,
+      failed: assert.fail,
+    },
+  );
+  await bench.until(() => at !== undefined);
+  return { listener, at: at ?? assert.fail("not listening") };
+}
+
+/** A stream with notes of both ends; the server notes octets, not chunks. */
+async function streamPair(bench: Bench, notes: Notes, maxQueuedBytes?: number) {
+  let received = "";
+  const ends: { client?: StreamPort; server?: StreamPort } = {};
+  const { listener, at } = await listening(bench, (peer) => {
+    ends.server = peer;
+    return {
+      data: (bytes) => {
+        received += text(bytes);
+      },
+      closed: (error) => notes.note(`server ${endOf(error)}`),
+    };
+  });
+  bench.host.connect(at, maxQueuedBytes === undefined ? {} : { maxQueuedBytes }, {
+    opened: (stream) => {
+      ends.client = stream;
+    },
+    data: (bytes) => notes.note(`client got ${text(bytes)}`),
+    closed: (error) => notes.note(`client ${endOf(error)}`),
+  });
+  await bench.until(() => ends.client !== undefined && ends.server !== undefined);
+  listener.close();
+  const { client = assert.fail(), server = assert.fail() } = ends;
+  return { client, server, received: () => received };
+}
+
+const MESSAGE_LIMITS: MessageListenOptions = { protocols: ["sip"], maxMessageBytes: 1_000 };
+/** A message connection, or an attempt, with notes of both ends. */
+async function messagePair(
+  bench: Bench,
+  notes: Notes,
+  accept: (handshake: Handshake) => Refusal | undefined = () => undefined,
+  client: { protocols?: string[]; maxQueuedBytes?: number } = {},
+) {
+  let at: Address | undefined;
+  const ends: { client?: MessagePort; server?: MessagePort } = {};
+  const handlers = (name: "client" | "server"): MessageHandlers => ({
+    opened: (port) => {
+      ends[name] = port;
+    },
+    message: (data) => notes.note(`${name} got ${typeof data === "string" ? data : hex(data)}`),
+    closed: (error) => notes.note(`${name} ${endOf(error)}`),
+  });
+  const listener = bench.host.listenMessages({ host: bench.address, port: 0 }, MESSAGE_LIMITS, {
+    listening: (bound) => {
+      at = bound;
+    },
+    accept: (handshake) => accept(handshake) ?? handlers("server"),
+    failed: assert.fail,
+  });
+  await bench.until(() => at !== undefined);
+  const headers = { Origin: "http://tv.example", Cookie: "a=b" };
+  const url = `ws://${bench.address}:${at?.port}/sip?x=1`;
+  bench.host.connectMessages(url, { protocols: ["sip"], headers, ...client }, handlers("client"));
+  await bench.until(() => (ends.client !== undefined && ends.server !== undefined) || notes.lines.length > 0);
+  listener.close();
+  return { client: () => ends.client ?? assert.fail("not open"), server: () => ends.server ?? assert.fail("not open") };
+}
+
+const CASES: Record<string, Case> = {
+  "a datagram arrives whole, with its source, and the sender may reuse the buffer": async (bench) => {
+    const notes = new Notes();
+    const [a, b] = [socket(bench, notes), socket(bench, notes)];
+    assert.deepEqual(notes.lines, [], "nothing is told before the method returns");
+    await bench.until(() => notes.lines.length === 2);
+    assert.ok(a.at().port > 0 && a.at().port !== b.at().port);
+    const buffer = utf8("hello");
+    a.out.send(buffer, b.at());
+    buffer.fill(0);
+    const wanted = `hello from ${bench.address}:${a.at().port}`;
+    await bench.until(() => notes.has(wanted));
+    b.out.close();
+    a.out.send(utf8("late"), b.at());
+    a.out.close();
+    a.out.send(utf8("later"), b.at());
+    await bench.quiet();
+    assert.deepEqual(notes.lines, ["bound", "bound", wanted]);
+  },
+  "a datagram port in use fails, unless both share it": async (bench) => {
+    const notes = new Notes();
+    const first = socket(bench, notes, 0, true);
+    await bench.until(() => notes.lines.length === 1);
+    const second = socket(bench, notes, first.at().port);
+    const third = socket(bench, notes, first.at().port, true);
+    assert.equal(notes.lines.length, 1, "nothing is told before the method returns");
+    await bench.until(() => notes.lines.length === 3);
+    assert.deepEqual(notes.lines, ["bound", "failed: EADDRINUSE", "bound"]);
+    for (const { out } of [first, second, third]) out.close();
+  },
+  "an address of another machine cannot be bound": async (bench) => {
+    const notes = new Notes();
+    socket({ ...bench, address: "192.0.2.1" }, notes);
+    await bench.until(() => notes.lines.length === 1);
+    assert.deepEqual(notes.lines, ["failed: EADDRNOTAVAIL"]);
+  },
+  "streams carry octets in order both ways, and what was queued before closing": async (bench) => {
+    const notes = new Notes();
+    const { client, server, received } = await streamPair(bench, notes);
+    assert.deepEqual([client.local, client.remote], [server.remote, server.local]);
+    const lines = Array.from({ length: 20_000 }, (_, i) => `line ${i}\n`);
+    for (const line of lines) client.send(utf8(line));
+    server.send(utf8("welcome"));
+    await bench.until(() => notes.has("client got welcome"));
+    client.close();
+    client.send(utf8("after the end"));
+    await bench.until(() => notes.lines.length === 3);
+    assert.equal(received(), lines.join(""));
+    assert.deepEqual(notes.lines.slice(1).sort(), ["client closed", "server closed"]);
+  },
+  "a stream that nobody listens for is refused": async (bench) => {
+    const notes = new Notes();
+    const { listener, at } = await listening(bench, () => assert.fail("accepted"));
+    listener.close();
+    await bench.quiet();
+    bench.host.connect(
+      at,
+      {},
+      { opened: () => assert.fail(), data: () => assert.fail(), closed: (error) => notes.note(endOf(error)) },
+    );
+    assert.deepEqual(notes.lines, [], "nothing is told before the method returns");
+    await bench.until(() => notes.lines.length === 1);
+    assert.deepEqual(notes.lines, ["closed: ECONNREFUSED"]);
+  },
+  "a stream whose queue exceeds its limit is closed": async (bench) => {
+    const notes = new Notes();
+    const { client } = await streamPair(bench, notes, 64 * 1024);
+    for (let i = 0; i < 64; i++) client.send(new Uint8Array(1024 * 1024));
+    await bench.until(() => notes.lines.length === 2);
+    assert.ok(notes.has("client closed: ENOBUFS"), notes.lines.join());
+  },
+  "a stream port in use fails": async (bench) => {
+    const notes = new Notes();
+    const { listener, at } = await listening(bench, () => assert.fail("accepted"));
+    bench.host.listen(
+      at,
+      {},
+      { accept: () => assert.fail(), failed: (error) => notes.note((error as { code?: string }).code ?? "") },
+    );
+    await bench.until(() => notes.lines.length === 1);
+    assert.deepEqual(notes.lines, ["EADDRINUSE"]);
+    listener.close();
+  },
+  "messages arrive whole, in order, text as text and octets as octets, after a handshake with path and headers": async (
+    bench,
+  ) => {
+    const notes = new Notes();
+    const seen: Handshake[] = [];
+    const { client, server } = await messagePair(bench, notes, (handshake) => void seen.push(handshake));
+    const { path, headers, remote } = seen[0] ?? assert.fail();
+    assert.deepEqual([path, headers["origin"], headers["cookie"]], ["/sip?x=1", "http://tv.example", "a=b"]);
+    assert.match(headers["host"] ?? "", /:\d+$/);
+    assert.deepEqual(server().remote, remote);
+    client().send("one");
+    client().send(Uint8Array.of(2, 3));
+    client().send("");
+    server().send("back");
+    await bench.until(() => notes.lines.length === 4);
+    assert.deepEqual(
+      notes.lines.filter((line) => line.startsWith("server")),
+      ["server got one", "server got 0203", "server got "],
+    );
+    client().close();
+    await bench.until(() => notes.lines.length === 6);
+    assert.deepEqual(notes.lines.slice(4).sort(), ["client closed", "server closed"]);
+  },
+  "a handshake may be refused with a status": async (bench) => {
+    const notes = new Notes();
+    await messagePair(bench, notes, () => ({ refuse: 403 }));
+    await bench.quiet();
+    assert.equal(notes.lines.length, 1);
+    assert.match(notes.lines[0] ?? "", /^client closed: .*403/);
+  },
+  "a handshake without a common sub-protocol is refused with 400 (RFC 7118 §4.1)": async (bench) => {
+    const notes = new Notes();
+    await messagePair(bench, notes, () => assert.fail("asked"), { protocols: [] });
+    await bench.quiet();
+    assert.equal(notes.lines.length, 1);
+    assert.match(notes.lines[0] ?? "", /^client closed: .*400/);
+  },
+  "a message above the limit closes the connection with 1009, one at the limit does not": async (bench) => {
+    const notes = new Notes();
+    const { client } = await messagePair(bench, notes);
+    client().send("x".repeat(1_000));
+    await bench.until(() => notes.lines.length === 1);
+    client().send("x".repeat(1_001));
+    await bench.until(() => notes.lines.length === 3);
+    assert.deepEqual(notes.lines[0], `server got ${"x".repeat(1_000)}`);
+    assert.match(notes.lines.find((line) => line.startsWith("client")) ?? "", /1009/);
+    assert.match(notes.lines.find((line) => line.startsWith("server closed")) ?? "", /^server closed: /);
+  },
+  "a close code tells the peer why": async (bench) => {
+    const notes = new Notes();
+    const { server } = await messagePair(bench, notes);
+    server().close(4001);
+    await bench.until(() => notes.lines.length === 2);
+    assert.ok(notes.has("server closed"), notes.lines.join());
+    assert.match(notes.lines.find((line) => line.startsWith("client")) ?? "", /^client closed: .*4001/);
+  },
+  "a message connection whose queue exceeds its limit is closed": async (bench) => {
+    const notes = new Notes();
+    const { server } = await messagePair(bench, notes, () => undefined, { maxQueuedBytes: 64 * 1024 });
+    for (let i = 0; i < 64; i++) server().send(new Uint8Array(1024 * 1024));
+    assert.ok(server().queuedBytes >= 0);
+    await bench.until(() => notes.lines.filter((line) => line.includes("closed")).length === 2);
+    assert.ok(notes.has("server closed: ENOBUFS"), notes.lines.join());
+  },
+  "a message connection that nobody listens for fails": async (bench) => {
+    const notes = new Notes();
+    const { listener, at } = await listening(bench, () => assert.fail("accepted"));
+    listener.close();
+    await bench.quiet();
+    bench.host.connectMessages(
+      `ws://${bench.address}:${at.port}/`,
+      { protocols: [] },
+      { message: () => assert.fail(), closed: (error) => notes.note(endOf(error)) },
+    );
+    await bench.until(() => notes.lines.length === 1);
+    assert.match(notes.lines[0] ?? "", /ECONNREFUSED/);
+  },
+  "timers fire in time order, never early, never before they are set, not once cancelled": async ({ host, until }) => {
+    const notes = new Notes();
+    const startMs = host.nowMs();
+    const at = (ms: number) => host.timer(startMs + ms, () => notes.note(`${ms} ${host.nowMs() >= startMs + ms}`));
+    at(40);
+    at(20);
+    at(30).cancel();
+    at(-5);
+    assert.deepEqual(notes.lines, []);
+    await until(() => notes.lines.length === 3);
+    assert.deepEqual(notes.lines, ["-5 true", "20 true", "40 true"]);
+    assert.throws(() => at(Number.NaN), RangeError);
+    at(1e12).cancel();
+  },
+  "digests, HMACs and random octets": async ({ host }) => {
+    assert.equal(hex(host.digest("MD5", utf8("abc"))), "900150983cd24fb0d6963f7d28e17f72");
+    assert.equal(hex(host.digest("SHA-256", utf8("abc"))), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    const mac = host.hmac("SHA-256", utf8("Jefe"), utf8("what do ya want for nothing?"));
+    assert.equal(hex(mac), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    const draws = new Set(Array.from({ length: 1_000 }, () => hex(host.random(8))));
+    assert.equal(draws.size, 1_000);
+    assert.deepEqual(
+      [0, 5, 10_000].map((octets) => host.random(octets).length),
+      [0, 5, 10_000],
+    );
+  },
+  "a log gives back what was appended, and its tickets say what is safe": async (bench) => {
+    const log = bench.host.log("rows");
+    assert.throws(() => log.append(utf8("early")), /not replayed/);
+    assert.deepEqual(await replayed(bench, log), { records: [], tornBytes: 0 });
+    const durable: number[] = [];
+    log.onDurable((ticket) => void durable.push(ticket));
+    const buffer = utf8("a");
+    assert.equal(log.append(buffer), 1);
+    buffer.fill(0);
+    assert.equal(log.append(utf8("")), 2);
+    assert.equal(log.durableTicket, 0);
+    await bench.until(() => log.durableTicket === 2);
+    await bench.quiet();
+    assert.equal(durable.at(-1), 2);
+    assert.deepEqual(durable, [...new Set(durable)].sort(), "told once each, rising");
+    log.append(utf8("c"));
+    log.close();
+    assert.throws(() => log.append(utf8("late")), /closed/);
+    await bench.quiet();
+    assert.deepEqual(await replayed(bench, bench.host.log("rows")), { records: ["a", "", "c"], tornBytes: 0 });
+  },
+  "a rewritten log holds the given records, then what was appended since": async (bench) => {
+    const log = bench.host.log("rows");
+    await replayed(bench, log);
+    for (const record of ["old 1", "old 2"]) log.append(utf8(record));
+    log.rewrite([utf8("superseded")]);
+    log.append(utf8("old 3"));
+    log.rewrite(["new 1", "new 2"].map(utf8));
+    log.append(utf8("then 1"));
+    await bench.until(() => log.durableTicket === 4);
+    log.append(utf8("then 2"));
+    log.close();
+    await bench.quiet();
+    assert.deepEqual((await replayed(bench, bench.host.log("rows"))).records, ["new 1", "new 2", "then 1", "then 2"]);
+  },
+};
+
+async function replayed(bench: Bench, log: ReturnType<Host["log"]>): Promise<{ records: string[]; tornBytes: number }> {
+  const records: string[] = [];
+  let torn: number | undefined;
+  log.replay(
+    (record) => void records.push(text(record)),
+    (tornBytes) => {
+      torn = tornBytes;
+    },
+  );
+  assert.equal(torn, undefined, "nothing is told before the method returns");
+  await bench.until(() => torn !== undefined);
+  return { records, tornBytes: torn ?? -1 };
+}

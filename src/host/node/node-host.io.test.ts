@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { text, utf8 } from "#base/bytes.ts";
+import { testHost } from "../conformance.ts";
+import type { DatagramPort } from "../host.ts";
+import { type NodeHost, nodeHost } from "./index.ts";
+
+const ADDRESS = "127.0.1.1";
+
+async function until(condition: () => boolean): Promise<void> {
+  const endMs = performance.now() + 5_000;
+  while (!condition()) {
+    assert.ok(performance.now() < endMs, "it never happened");
+    await sleep(2);
+  }
+}
+const quiet = (): Promise<void> => sleep(40);
+
+async function withHost(body: (host: NodeHost, logDirectory: string) => Promise<void>): Promise<void> {
+  const logDirectory = mkdtempSync(join(tmpdir(), "sipcast-"));
+  try {
+    await body(nodeHost({ logDirectory }), logDirectory);
+  } finally {
+    rmSync(logDirectory, { recursive: true });
+  }
+}
+
+testHost("node host", (body) => withHost((host) => body({ host, address: ADDRESS, until, quiet })));
+
+test("multicast on loopback: any-source and source-specific, leaving, two receivers of one group and port (RFC 4607)", () =>
+  withHost(async (host) => {
+    const group = { host: "232.0.1.0", port: 0 };
+    const heard: string[] = [];
+    const sockets: DatagramPort[] = [];
+    const receive = (name: string, port: number, source?: string) => {
+      const socket = host.datagram(
+        { host: group.host, port, multicastInterface: "127.0.0.1", shared: true },
+        {
+          bound: (at) => {
+            group.port = at.port;
+            socket.join(group.host, source);
+            heard.push(`${name} joined`);
+          },
+          datagram: (bytes, from) => void heard.push(`${name} got ${text(bytes)} from ${from.host}`),
+          failed: assert.fail,
+        },
+      );
+      sockets.push(socket);
+      return socket;
+    };
+    receive("any", 0);
+    await until(() => heard.length === 1);
+    const specific = receive("specific", group.port, "127.0.2.1");
+    await until(() => heard.length === 2);
+    const send = (line: string, address: string): void => {
+      const bind = { host: address, port: 0, multicastInterface: "127.0.0.1" };
+      const socket = host.datagram(bind, { datagram: () => assert.fail(), failed: assert.fail });
+      sockets.push(socket);
+      socket.send(utf8(line), group);
+    };
+    send("a", "127.0.1.1");
+    send("b", "127.0.2.1");
+    await quiet();
+    specific.leave(group.host, "127.0.2.1");
+    send("c", "127.0.2.1");
+    await quiet();
+    for (const socket of sockets) socket.close();
+    const of = (name: string) => heard.filter((line) => line.startsWith(`${name} got`));
+    assert.deepEqual(of("any"), ["any got a from 127.0.1.1", "any got b from 127.0.2.1", "any got c from 127.0.2.1"]);
+    assert.deepEqual(of("specific"), ["specific got b from 127.0.2.1"]);
+  }));
+
+test("a datagram that cannot be sent is counted", () =>
+  withHost(async (host) => {
+    const socket = host.datagram({ host: ADDRESS, port: 0 }, { datagram: () => assert.fail(), failed: assert.fail });
+    socket.send(new Uint8Array(65_508), { host: ADDRESS, port: 9 });
+    await until(() => host.counters.datagramsNotSent === 1);
+    socket.close();
+  }));
+
+test("a torn tail is cut off and counted, and the log goes on after it", () =>
+  withHost(async (host, directory) => {
+    const path = join(directory, "rows.log");
+    const open = async () => {
+      const records: string[] = [];
+      let torn = -1;
+      const log = host.log("rows");
+      log.replay(
+        (record) => void records.push(text(record)),
+        (tornBytes) => {
+          torn = tornBytes;
+        },
+      );
+      await until(() => torn >= 0);
+      return { log, records, torn };
+    };
+    const append = async (record: string) => {
+      const opened = await open();
+      opened.log.append(utf8(record));
+      await until(() => opened.log.durableTicket === 1);
+      opened.log.close();
+      await quiet();
+      return opened;
+    };
+    await append("one");
+    const whole = readFileSync(path);
+    await append("two");
+    const both = readFileSync(path);
+    for (let cut = whole.length; cut < both.length; cut++) {
+      writeFileSync(path, both.subarray(0, cut));
+      const { log, records, torn } = await open();
+      assert.deepEqual([records, torn], [["one"], cut - whole.length], `cut at ${cut} of ${both.length}`);
+      log.close();
+    }
+    const flipped = Uint8Array.from(both);
+    flipped[both.length - 1] = 0;
+    writeFileSync(path, flipped);
+    assert.deepEqual((await append("three")).records, ["one"]);
+    appendFileSync(path, Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 1));
+    const last = await open();
+    assert.deepEqual([last.records, last.torn], [["one", "three"], 9]);
+    last.log.close();
+    assert.ok(host.counters.tornLogBytes > 9);
+  }));
+
+test("a log's name is a plain file name", () =>
+  withHost(async (host) => {
+    for (const name of ["", "../rows", "a/b", ".."]) assert.throws(() => host.log(name), RangeError, name);
+    assert.throws(() => nodeHost().log("rows"), /no log directory/);
+  }));
