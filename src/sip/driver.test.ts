@@ -163,6 +163,33 @@ simTest("CANCEL of what is answered changes nothing; CANCEL of nothing is answer
   assert.deepEqual(b.told, ["INVITE"]);
 });
 
+simTest("a CANCEL that comes again is answered again and told once", (net) => {
+  const { b } = pair(net);
+  b.answer = () => undefined;
+  b.obeysCancel = false;
+  const stranger = new Stranger(net.host("s", "127.0.0.9"));
+  stranger.send(octets("INVITE"));
+  stranger.send(octets("CANCEL"));
+  net.run(10);
+  stranger.send(octets("CANCEL"));
+  net.run(10);
+  assert.deepEqual(stranger.heard, ["SIP/2.0 200 OK", "SIP/2.0 200 OK"]);
+  assert.deepEqual(b.told, ["INVITE", "CANCEL"]);
+});
+
+simTest("a CANCEL into silence: its INVITE fails once, 64*T1 later (RFC 3261 §9.1)", (net) => {
+  const { a, b } = pair(net);
+  b.answer = (asked, id) => b.driver.respond(id, response(asked, 180));
+  const id = a.driver.request(ask("INVITE"), AT_B);
+  net.run(100);
+  net.cut("a", "b");
+  a.driver.cancel(id);
+  net.run(31_990);
+  assert.deepEqual(a.told, ["180"]);
+  net.run(40_000);
+  assert.deepEqual(a.told, ["180", "timeout"]);
+});
+
 /** A ticket that becomes safe when the test says so. */
 class HandTicket implements Ticket {
   safe = false;

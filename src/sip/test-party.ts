@@ -19,6 +19,8 @@ export class Party implements TransactionUser {
   /** How requests are answered; default 200. */
   answer: (request: SipRequest, id: ServerTxId) => void = (asked, id) => this.driver.respond(id, response(asked, 200));
 
+  obeysCancel = true;
+
   constructor(host: BrowserHost, config: SipDriverConfig = {}) {
     this.driver = new SipDriver(host, config, this);
   }
@@ -36,7 +38,7 @@ export class Party implements TransactionUser {
   onCancel(id: ServerTxId): void {
     this.told.push("CANCEL");
     const asked = this.requests[this.ids.indexOf(id)];
-    if (asked !== undefined) this.driver.respond(id, response(asked, 487));
+    if (asked !== undefined && this.obeysCancel) this.driver.respond(id, response(asked, 487));
   }
   onResponse(answer: SipResponse): void {
     this.told.push(`${answer.status}`);

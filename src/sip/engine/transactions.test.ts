@@ -132,6 +132,7 @@ run<InviteClientInput>("INVITE client", (setup) => new InviteClientTransaction(s
     script: [
       [10, response(180), "pass-up"],
       [20, cancel, "send-cancel"],
+      [30, response(180), "pass-up"],
       [32_019, tick, ""],
       [32_020, tick, "ended timeout"],
     ],

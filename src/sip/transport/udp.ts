@@ -74,7 +74,7 @@ class UdpLink implements Link {
 
   constructor(transport: UdpTransport, local: Address, remote: Address) {
     this.transport = transport;
-    this.flow = { id: `udp:${local.port}>${showAddress(remote)}`, transport: "udp", local, remote };
+    this.flow = { id: `udp:${showAddress(local)}>${showAddress(remote)}`, transport: "udp", local, remote };
   }
 
   send(bytes: Uint8Array): boolean {

@@ -165,6 +165,13 @@ test("header fields, their length and the message itself may be as large as the 
   assert.equal(parseMessage(new Uint8Array([...full, 0])).status, "bad");
 });
 
+test("a body is a copy: the octets belong to the host again", () => {
+  const bytes = new Uint8Array([...options(), 1, 2, 3]);
+  const { body } = read(bytes);
+  bytes.fill(0);
+  assert.deepEqual([...body], [1, 2, 3]);
+});
+
 const GARBAGE: [name: string, bytes: Uint8Array][] = [
   ["nothing", utf8("")],
   ["chance", new Uint8Array([0, 255, 13, 10, 128, 7])],
