@@ -1,7 +1,7 @@
 /** What every message must have before a transaction is made of it (RFC 3261 §8.1.1, §16.3 step 1). */
 import { parseNumber } from "./lex.ts";
 import type { SipMessage } from "./message.ts";
-import { cseqOf, isAddressee, tagOf, viaOf } from "./values.ts";
+import { cseqOf, paramText, parseAddressee, viaOf } from "./values.ts";
 
 const EXACTLY_ONCE = ["from", "to", "call-id", "cseq"];
 const AT_MOST_ONCE = ["max-forwards", "expires", "content-type", "event", "session-expires", "replaces"];
@@ -16,10 +16,11 @@ export function faultOf(message: SipMessage): string | undefined {
   if (!BRANCH.test(String(via.params.get("branch")))) return "Via branch without z9hG4bK";
   for (const name of EXACTLY_ONCE) if (headers.count(name) !== 1) return `${headers.has(name) ? "Repeated" : "Missing"} ${name}`;
   for (const name of AT_MOST_ONCE) if (headers.count(name) > 1) return `Repeated ${name}`;
-  const [from = "", to = ""] = [headers.get("from"), headers.get("to")];
-  if (!isAddressee(from)) return "Malformed From";
-  if (!isAddressee(to)) return "Malformed To";
-  if (tagOf(from) === "" || tagOf(to) === "") return "Empty tag";
+  const from = parseAddressee(headers.get("from") ?? "");
+  if (from === undefined) return "Malformed From";
+  const to = parseAddressee(headers.get("to") ?? "");
+  if (to === undefined) return "Malformed To";
+  if (paramText(from.params, "tag") === "" || paramText(to.params, "tag") === "") return "Empty tag";
   if (headers.get("call-id") === "") return "Malformed Call-ID";
   const cseq = cseqOf(message);
   if (cseq === undefined) return "Malformed CSeq";

@@ -48,13 +48,13 @@ const NO_NAME_ADDRS: [text: string, why: string][] = [
 for (const [text, why] of NO_NAME_ADDRS)
   test(`name-addr ${text} is refused: ${why}`, () => {
     assert.equal(values.parseNameAddr(text), undefined);
-    assert.equal(values.isAddressee(text), false);
+    assert.equal(values.parseAddressee(text), undefined);
   });
 
 test("From and To may hold other schemes (RFC 4475 §3.3.4)", () => {
-  assert.equal(values.isAddressee("<tel:+1212;isub=1>;tag=1"), true);
+  assert.equal(values.parseAddressee("<tel:+1212;isub=1>;tag=1")?.uri, "tel:+1212;isub=1");
   assert.equal(values.tagOf("<tel:+1212;isub=1>;tag=7"), "7");
-  assert.equal(values.isAddressee("<isbn:2983792873>"), true);
+  assert.equal(values.parseAddressee("<isbn:2983792873>")?.uri, "isbn:2983792873");
   assert.equal(values.parseNameAddr("<isbn:2983792873>"), undefined);
 });
 

@@ -20,7 +20,7 @@ export interface Parameterized {
 }
 
 /** The three parts of a name-addr or addr-spec, the URI not yet read: it may be of any scheme. */
-interface Addressee {
+export interface Addressee {
   readonly display: string;
   readonly uri: string;
   readonly params: Params;
@@ -29,7 +29,14 @@ interface Addressee {
 const BRACKETED = /^("[^"\\]*(?:\\.[^"\\]*)*"\s*|[A-Za-z0-9\-.!%*_+`'~\s\u0080-\uffff]*)<([^<>\s]+)>(.*)$/s;
 const BARE = /^([^<>\s;?,"]+)(.*)$/s; // `?`, `,` and `;` of the URI itself need brackets (RFC 3261 §20)
 
-function parseAddressee(text: string): Addressee | undefined {
+/** From or To as every message must have them: a well-formed SIP URI, or one of another scheme; `undefined` otherwise. */
+export function parseAddressee(text: string): Addressee | undefined {
+  const parts = splitAddressee(text);
+  if (parts === undefined || parseUri(parts.uri) !== undefined) return parts;
+  return !/^sips?:/i.test(parts.uri) && /^[a-z][a-z0-9+.-]*:./i.test(parts.uri) ? parts : undefined;
+}
+
+function splitAddressee(text: string): Addressee | undefined {
   const trimmed = text.trim();
   const bracketed = BRACKETED.exec(trimmed);
   const found = bracketed ?? BARE.exec(trimmed);
@@ -39,18 +46,11 @@ function parseAddressee(text: string): Addressee | undefined {
   return params === undefined ? undefined : { display: unquote(display.trim()), uri, params };
 }
 
-/** From, To, Contact, Route, Record-Route, Path. Only SIP and SIPS URIs: for others see `isAddressee`. */
+/** From, To, Contact, Route, Record-Route, Path. Only SIP and SIPS URIs: for others see `parseAddressee`. */
 export function parseNameAddr(text: string): NameAddr | undefined {
-  const parts = parseAddressee(text);
+  const parts = splitAddressee(text);
   const uri = parts && parseUri(parts.uri);
   return uri && { display: parts.display, uri, params: parts.params };
-}
-
-/** Whether From or To may hold this: a SIP URI that is well-formed, or one of another scheme. */
-export function isAddressee(text: string): boolean {
-  const parts = parseAddressee(text);
-  if (parts === undefined) return false;
-  return parseUri(parts.uri) !== undefined || (!/^sips?:/i.test(parts.uri) && /^[a-z][a-z0-9+.-]*:./i.test(parts.uri));
 }
 
 export function formatNameAddr(value: NameAddr): string {
@@ -120,7 +120,7 @@ export const cseqOf = (message: SipMessage): CSeq | undefined => read(message, "
 
 /** The tag of a From or To value, whatever the scheme of its URI. */
 export function tagOf(text: string | undefined): string | undefined {
-  const params = text === undefined ? undefined : parseAddressee(text)?.params;
+  const params = text === undefined ? undefined : splitAddressee(text)?.params;
   return params && paramText(params, "tag");
 }
 export const fromTagOf = (message: SipMessage): string | undefined => tagOf(message.headers.get("from"));
