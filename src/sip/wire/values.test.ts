@@ -120,6 +120,7 @@ test("numbers and parameterized values are read", () => {
   assert.equal(values.numberOf(message, "expires"), 300);
   assert.equal(values.numberOf(message, "retry-after"), 120);
   assert.equal(values.numberOf(message, "min-expires"), undefined);
+  assert.equal(values.numberOf(invite(["Expires", "90x"]), "expires"), undefined);
   assert.equal(values.contentTypeOf(message), "application/sdp");
   const expires = values.parameterizedOf(message, "session-expires");
   assert.deepEqual([expires?.value, expires?.params.get("refresher")], ["90", "uac"]);

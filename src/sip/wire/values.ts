@@ -149,7 +149,7 @@ export function contactOf(message: SipMessage): NameAddr | undefined {
 /** Expires, Min-Expires, Max-Forwards, Content-Length, Retry-After (its seconds)…: a number below 2^32. */
 export const numberOf = (message: Pick<SipMessage, "headers">, name: string): number | undefined => {
   const text = message.headers.get(name);
-  return text === undefined ? undefined : parseNumber(/^\d+/.exec(text)?.[0] ?? "");
+  return text === undefined ? undefined : parseNumber(/^\d+(?=$|[\s;(])/.exec(text)?.[0] ?? "");
 };
 /** Event, Session-Expires, Content-Type, Replaces…, read as `value *(;param)`. */
 export const parameterizedOf = (message: SipMessage, name: string): Parameterized | undefined =>
