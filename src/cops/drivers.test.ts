@@ -278,3 +278,57 @@ simTest("a PEP leaves a PDP that sends what is no COPS, and tries again", (net) 
   assert.ok(pep.counters.badMessages > 1);
   assert.deepEqual(told, []);
 });
+
+simTest("after a success the pauses between attempts start anew", (net) => {
+  const { told } = startPep(net);
+  net.run(30_000); // nobody listens: the pause has grown to 5 s
+  startPdp(net);
+  net.run(6_000);
+  net.kill("edge");
+  startPdp(net);
+  net.run(600);
+  assert.deepEqual(told, ["opened 9101", "opened 9102", "lost", "opened 9101", "opened 9102"]);
+});
+
+simTest("attempts that were given up are closed if they succeed after all", (net) => {
+  let accepted = 0;
+  let closed = 0;
+  net.host("edge", PDP_ADDRESS.host).listen(
+    PDP_ADDRESS,
+    {},
+    {
+      accept: () => {
+        accepted++;
+        return { data: () => undefined, closed: () => closed++ };
+      },
+      failed: assert.fail,
+    },
+  );
+  const host = net.host("ds1", "127.0.1.1");
+  net.cut("ds1", "edge");
+  const never = (): never => assert.fail("nothing was ever open");
+  const user: PepUser = { onOpened: never, onDecision: never, onLost: never };
+  const pep = new CopsPep(host, { peer: PDP_ADDRESS, pepId: "ds1", clientTypes: [admission] }, user);
+  net.run(3 * LIMITS.copsOpenMs);
+  net.heal("ds1", "edge");
+  net.run(1_000);
+  pep.stop();
+  net.run(1_000);
+  assert.ok(accepted > 1, `${accepted} accepted`);
+  assert.equal(closed, accepted);
+});
+
+simTest("a loss voids what waits, too", (net) => {
+  startPdp(net, { onOpen: (_pep, _pepId, clientType) => clientType === admission });
+  const { told, pep } = startPep(net);
+  net.run(100);
+  pep.request(provisioning, { kind: "configuration", attributes: {} }); // refused: it waits
+  net.kill("edge");
+  const { told: atPdp } = startPdp(net);
+  net.run(6_000);
+  assert.deepEqual(told, ["opened 9101", "lost", "opened 9101", "opened 9102"]);
+  assert.deepEqual(
+    atPdp.filter((line) => line.startsWith("request")),
+    [],
+  );
+});

@@ -75,8 +75,7 @@ export class PepConnectionMachine {
   isOpen(clientType: ClientType): boolean {
     return !this.#ended && this.#open.has(clientType);
   }
-  /** Whether any client-type is open. */
-  get isUp(): boolean {
+  get #isUp(): boolean {
     return this.#open.size > 0;
   }
 
@@ -110,7 +109,7 @@ export class PepConnectionMachine {
   }
 
   #message(message: CopsMessage, nowMs: number): readonly PepOutput[] {
-    if (this.isUp) this.#silentAtMs = nowMs + this.#timerMs;
+    if (this.#isUp) this.#silentAtMs = nowMs + this.#timerMs;
     const fault = grammarFault(message);
     if (message.op === "DEC") return this.#decided(message, fault);
     if (fault) return this.#broken(`${message.op} with error ${fault.code}`, fault);
@@ -248,7 +247,7 @@ export class PepConnectionMachine {
   #tick(nowMs: number): readonly PepOutput[] {
     if (nowMs >= this.#silentAtMs) {
       return this.#end(
-        this.isUp ? "nothing heard for a keep-alive interval" : "no answer to Client-Open",
+        this.#isUp ? "nothing heard for a keep-alive interval" : "no answer to Client-Open",
         COPS_ERROR.communicationFailure,
       );
     }
