@@ -18,7 +18,9 @@ interface Peer {
   member: Member;
   readonly incarnation: number;
   heardAtMs: number;
-  /** Its tables' positions as of its last hello. */
+  /** Id of its last hello. */
+  helloId: number;
+  /** Its tables' positions as of that. */
   heads: Readonly<Record<string, Position>>;
   /** Ids of its last messages, oldest first. */
   readonly recent: Set<number>;
@@ -58,7 +60,7 @@ export class OverlayNode implements Overlay {
     this.#incarnation = Math.floor(clock.wallMs());
     this.#nextId = this.#incarnation; // never that of a message of an earlier life
     this.requests = new Requests(clock);
-    this.#admit(this.#self, this.#incarnation, {}).heardAtMs = Infinity;
+    this.#admit(this.#self, this.#incarnation).heardAtMs = Infinity;
     this.#port = carrier.join(self.id, clock, (bytes) => this.#receive(bytes));
     this.#port.sendAll(this.#hello());
     this.#heartbeat = this.#beatLater();
@@ -197,7 +199,8 @@ export class OverlayNode implements Overlay {
 
   // Members
 
-  #met({ from, incarnation, role, phase, info, heads }: Of<"hello">): void {
+  #met(hello: Of<"hello">): void {
+    const { from, incarnation, role, phase, info } = hello;
     const life = this.#lives.get(from);
     if (life === undefined && this.#lives.size >= LIMITS.overlayMembers) {
       this.counters.tooManyMembers++;
@@ -210,11 +213,11 @@ export class OverlayNode implements Overlay {
     const member: Member = { id: from, role, phase, info };
     const known = this.#peers.get(from);
     if (known?.incarnation === incarnation) {
-      this.#changed(known, member, heads);
+      this.#changed(known, member, hello);
       return;
     }
     if (known) this.#gone(known);
-    this.#admit(member, incarnation, heads);
+    this.#admit(member, incarnation, hello);
     this.#port.send(from, this.#hello());
     this.#tell(member, "joined");
   }
@@ -226,15 +229,25 @@ export class OverlayNode implements Overlay {
     this.#port.send(member, this.#frame({ kind: "outlived", known: Math.max(life, ...epochs) }));
   }
 
-  #admit(member: Member, incarnation: number, heads: Peer["heads"]): Peer {
-    const peer = { member, incarnation, heads, heardAtMs: this.#clock.nowMs(), recent: new Set<number>(), askedAtMs: new Map() };
+  #admit(member: Member, incarnation: number, hello?: Of<"hello">): Peer {
+    const peer: Peer = {
+      member,
+      incarnation,
+      heardAtMs: this.#clock.nowMs(),
+      helloId: hello?.id ?? 0,
+      heads: hello?.heads ?? {},
+      recent: new Set(),
+      askedAtMs: new Map(),
+    };
     this.#lives.set(member.id, incarnation);
     this.#peers.set(member.id, peer);
     this.#sorted = undefined;
     return peer;
   }
 
-  #changed(peer: Peer, member: Member, heads: Peer["heads"]): void {
+  #changed(peer: Peer, member: Member, { id, heads }: Of<"hello">): void {
+    if (id < peer.helloId) return; // overtaken by a later one
+    peer.helloId = id;
     peer.heads = heads;
     if (JSON.stringify(peer.member) === JSON.stringify(member)) return;
     peer.member = member;
@@ -258,7 +271,7 @@ export class OverlayNode implements Overlay {
     const { id } = this.#self;
     this.#incarnation = known + 1;
     this.#peers.delete(id);
-    this.#admit(this.#self, this.#incarnation, {}).heardAtMs = Infinity;
+    this.#admit(this.#self, this.#incarnation).heardAtMs = Infinity;
     for (const table of this.#tables.values()) table.rowsOfAll.raiseEpoch(this.#incarnation);
     this.#port.sendAll(this.#hello());
   }
@@ -315,7 +328,7 @@ export class OverlayNode implements Overlay {
   #hello(): Uint8Array {
     const { role, phase, info } = this.#self;
     const heads = Object.fromEntries([...this.#tables].map(([name, table]) => [name, table.rowsOfAll.position]));
-    return this.#frame({ kind: "hello", speaks: VERSION, role, phase, info, heads });
+    return this.#frame({ kind: "hello", id: this.#nextId++, speaks: VERSION, role, phase, info, heads });
   }
 
   #castFrame(roles: readonly RoleName[], frame: Uint8Array): void {

@@ -74,6 +74,20 @@ simTest(
   { seeds: 12 },
 );
 
+simTest("a hello that was overtaken by a later one changes nothing", (net) => {
+  const delaysMs = [1, 1, 500, 1]; // ds2's hello on joining, ds1's answer, then two changes of phase
+  const { join } = stage(net, () => [delaysMs.shift() ?? 1]);
+  const watcher = join("ds1", "ds");
+  const other = join("ds2", "ds");
+  net.run(10);
+  other.setPhase("serving");
+  other.setPhase("draining");
+  for (let tenths = 0; tenths < 8; tenths++) {
+    net.run(100);
+    assert.equal(watcher.members()[1]?.phase, "draining");
+  }
+});
+
 simTest("a row expires at its owner and at its copies, within a turn of its lifetime", (net) => {
   const { join } = stage(net);
   const [own, copy] = [join("ds1", "ds"), join("ds2", "ds")].map((one) => one.table<string>("t", ["ds"]));
@@ -238,7 +252,7 @@ test("above overlayRecentMessages the oldest message is forgotten, above overlay
   const host = net.host("x", "127.0.3.1");
   const say = (from: string, body: object): void =>
     carrier.join(from, host, () => undefined).send("ds1", utf8(JSON.stringify({ v: 1, from, incarnation: 1, ...body })));
-  const hello = { kind: "hello", speaks: 1, role: "ds", phase: "serving", info: {}, heads: {} };
+  const hello = { kind: "hello", id: 1, speaks: 1, role: "ds", phase: "serving", info: {}, heads: {} };
   say("x", hello);
   for (let id = 0; id <= LIMITS.overlayRecentMessages; id++) say("x", { kind: "tell", id, topic: "t", body: 0 });
   for (const id of [1, 0]) say("x", { kind: "tell", id, topic: "t", body: 0 });

@@ -9,6 +9,7 @@ const row = { key: "bob-tv", seq: 3, order: 2, term: 1, leftSec: 59.5, value: { 
 const BODIES: readonly Body[] = [
   {
     kind: "hello",
+    id: 5,
     speaks: 1,
     role: "ds",
     phase: "serving",

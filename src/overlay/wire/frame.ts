@@ -37,6 +37,8 @@ export interface Piece {
 export type Body =
   | {
       readonly kind: "hello";
+      /** A later hello of the same life has a higher one. */
+      readonly id: number;
       readonly speaks: number;
       readonly role: RoleName;
       readonly phase: Member["phase"];
@@ -94,6 +96,7 @@ const MESSAGE = isRecord({ id: isCount, topic: isText, body: isJson });
 const ROLES: readonly RoleName[] = ["ds", "presence", "registration", "recovery", "dsm", "broker", "edge", "web"];
 const BODIES: Readonly<Record<Body["kind"], Check>> = {
   hello: isRecord({
+    id: isCount,
     speaks: isCount,
     role: isOneOf(...ROLES),
     phase: isOneOf("standby", "joining", "serving", "draining"),
