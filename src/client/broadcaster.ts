@@ -1,7 +1,7 @@
 import type { Address, Clock } from "#host/host.ts";
-import type { CallEnd, CallId, CallPort, CallUser, OutgoingCall } from "#sip/engine/call-types.ts";
+import type { CallEnd, CallId, CallPort, CallUser } from "#sip/engine/call-types.ts";
 import type { SipResponse } from "#sip/wire/message.ts";
-import { ingestOffer, readIngest } from "./descriptions.ts";
+import { type Body, ingestOffer, readIngest } from "./descriptions.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 
 export type BroadcasterState =
@@ -12,9 +12,10 @@ export type BroadcasterState =
   | ({ readonly kind: "ended" } & Outcome);
 
 export interface BroadcasterPorts {
-  readonly calls: Pick<CallPort, "invite" | "ack" | "end">;
+  /** INVITE to that channel. */
+  readonly invite: (channel: string, body: Body) => CallId;
+  readonly calls: Pick<CallPort, "ack" | "end">;
   readonly clock: Clock;
-  readonly outgoing: (channel: string) => OutgoingCall;
   /** Where our RTP comes from. */
   readonly from: Address;
   readonly onState: (state: BroadcasterState) => void;
@@ -36,11 +37,10 @@ export class Broadcaster implements CallUser {
 
   /** `kbps` to be reserved; without, the channel's own rate. */
   goLive(channel: string, kbps?: number): void {
-    const body = ingestOffer(this.#ports.clock, this.#ports.from, kbps);
-    this.#call = this.#ports.calls.invite({ ...this.#ports.outgoing(channel), body });
+    this.#call = this.#ports.invite(channel, ingestOffer(this.#ports.clock, this.#ports.from, kbps));
     this.#become({ kind: "calling" });
   }
-  stop(): void {
+  end(): void {
     if (this.#call !== undefined) this.#ports.calls.end(this.#call);
   }
 

@@ -1,5 +1,5 @@
 import type { Clock } from "#host/host.ts";
-import type { CallEnd, CallId, CallPort, CallUser, OutgoingCall } from "#sip/engine/call-types.ts";
+import type { CallEnd, CallId, CallPort, CallUser } from "#sip/engine/call-types.ts";
 import type { SipRequest, SipResponse } from "#sip/wire/message.ts";
 import { type Body, multicastAnswer, readStream, type StreamDescription } from "./descriptions.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
@@ -13,10 +13,10 @@ export type ViewerState =
   | ({ readonly kind: "ended"; readonly channel: string } & Outcome);
 
 export interface ViewerPorts {
-  readonly calls: Pick<CallPort, "invite" | "ack" | "end">;
+  /** INVITE to that channel. */
+  readonly invite: (channel: string, body: Body | undefined) => CallId;
+  readonly calls: Pick<CallPort, "ack" | "end">;
   readonly clock: Clock;
-  /** All of an INVITE to that channel but what is offered. */
-  readonly outgoing: (channel: string) => OutgoingCall;
   /** The offer; `undefined` asks for the group (PROTOCOL §3 form 2). */
   readonly offer: () => Body | undefined;
   /** Our own address, for the answer to form 2. */
@@ -81,8 +81,7 @@ export class Viewer implements CallUser {
   #invite(): void {
     const channel = this.#wanted ?? "";
     this.#wanted = undefined;
-    const body = this.#ports.offer();
-    this.#call = this.#ports.calls.invite({ ...this.#ports.outgoing(channel), ...(body && { body }) });
+    this.#call = this.#ports.invite(channel, this.#ports.offer());
     this.#become({ kind: "calling", channel });
   }
   #become(state: ViewerState): void {

@@ -32,14 +32,18 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     },
   );
   const admission = new Admission(host, pep);
-  const sip: SipDriver = new SipDriver(host, { log }, {
-    onRequest: (request, id, flow) => server.onRequest(request, id, flow),
-    onAck: (request, flow) => server.onAck(request, flow),
-    onCancel: (id) => server.onCancel(id),
-    onResponse: (response, id, flow) => server.onResponse(response, id, flow),
-    onFailure: (id, cause) => server.onFailure(id, cause),
-    onFlowClosed: (flow) => server.onFlowClosed(flow),
-  });
+  const sip: SipDriver = new SipDriver(
+    host,
+    { log },
+    {
+      onRequest: (request, id, flow) => server.onRequest(request, id, flow),
+      onAck: (request, flow) => server.onAck(request, flow),
+      onCancel: (id) => server.onCancel(id),
+      onResponse: (response, id, flow) => server.onResponse(response, id, flow),
+      onFailure: (id, cause) => server.onFailure(id, cause),
+      onFlowClosed: (flow) => server.onFlowClosed(flow),
+    },
+  );
   const calls: Calls = new Calls({
     transactions: sip,
     host,
@@ -70,11 +74,16 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     transactions: sip,
     calls,
     registrar: new Registrar({ table: overlay.table<Binding>("bindings", ["ds"]), host }, { domain: config.domain }),
-    challenger: new Challenger({ host, credentials: directory }, operatorKey, { realm: config.domain, algorithms: config.digest }),
+    challenger: new Challenger({ host, credentials: directory }, operatorKey, {
+      realm: config.domain,
+      algorithms: config.digest,
+    }),
     isHere: (name) => [config.domain, ports.here.hostName, config.udp.host, config.ws.host].includes(name),
     tag: () => hex(host.random(8)),
   });
-  sip.addTransport(new UdpTransport(host, config.udp, { failed: (error) => failed(`SIP over UDP at ${showAddress(config.udp)}`, error) }));
+  sip.addTransport(
+    new UdpTransport(host, config.udp, { failed: (error) => failed(`SIP over UDP at ${showAddress(config.udp)}`, error) }),
+  );
   sip.addTransport(
     new WsListener(host, config.ws, {
       accept: (handshake) => admit(handshake, host, operatorKey, config.origins),

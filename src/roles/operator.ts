@@ -1,8 +1,9 @@
 import type { Logger } from "#base/log.ts";
 import type { Host } from "#host/host.ts";
-import { OverlayNode } from "#overlay/index.ts";
 import type { Carrier } from "#overlay/index.ts";
+import { OverlayNode } from "#overlay/index.ts";
 import type { RoleName } from "#overlay/types.ts";
+import type { PasswordHasher } from "#store/index.ts";
 import { startBroker } from "./broker.ts";
 import { startDs } from "./ds.ts";
 import { startEdge } from "./edge.ts";
@@ -22,6 +23,8 @@ export interface OperatorGround {
   readonly carrier: Carrier;
   readonly log: Logger;
   readonly operatorKey: Uint8Array;
+  /** Default argon2id; the simulator has no thread pool. */
+  readonly passwords?: PasswordHasher;
   readonly failed: (what: string, error: Error) => void;
 }
 export interface Operator {
@@ -44,7 +47,7 @@ export function startOperator(plan: OperatorPlan, ground: OperatorGround): Opera
     return { host, overlay, log: ground.log, operatorKey: ground.operatorKey, failed: ground.failed };
   };
   const broker = startBroker(context("broker", "broker"), plan.broker);
-  const registration = startRegistration(context("registration", "registration"), plan.registration);
+  const registration = startRegistration(context("registration", "registration"), plan.registration, ground.passwords);
   const edges = plan.sites.map(({ edge }) => startEdge(context(edge.id, "edge"), edge));
   const servers = plan.sites.map(({ ds }) => startDs(context(ds.id, "ds"), ds));
   return {

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useState } from "react";
-import type { ViewerState } from "#client/index.ts";
+import type { PageState } from "#client/index.ts";
 import type { ApiSession } from "#http/api.ts";
 import { AccountPanel } from "./account.tsx";
 import { api } from "./api.ts";
@@ -67,7 +67,7 @@ export function App() {
 interface TopBarProps {
   readonly session: ApiSession | null | undefined;
   readonly setSession: (session: ApiSession | null) => void;
-  readonly state: ViewerState;
+  readonly state: PageState;
   readonly channels: Parameters<typeof AccountPanel>[0]["channels"];
 }
 
@@ -103,7 +103,7 @@ function TopBar({ session, setSession, state, channels }: TopBarProps) {
 }
 
 /** Only worth a word while it is not there. */
-function Connection({ kind }: Pick<ViewerState, "kind">) {
+function Connection({ kind }: Pick<PageState, "kind">) {
   const words = kind === "offline" ? "Connecting again…" : kind === "registering" ? "Connecting…" : undefined;
   return (
     <span className="connection" role="status" data-testid="connection" data-state={kind}>

@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "react";
-import { pageViewer, type ViewerState } from "#client/index.ts";
+import { type PageState, type PageViewer, pageViewer } from "#client/index.ts";
+import { browserHost } from "#host/browser/index.ts";
 import type { ApiChannel, ApiSession } from "#http/api.ts";
 import { ApiError, api } from "./api.ts";
 
@@ -43,11 +44,9 @@ export function socketUrl(pathOrUrl: string): string {
   return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${pathname}`;
 }
 
-type PageViewer = ReturnType<typeof pageViewer>;
-
 /** The page's SIP user agent, for as long as somebody is signed in; says BYE when the page goes. */
-export function useViewer(session: ApiSession | null | undefined): [ViewerState, PageViewer | undefined] {
-  const [state, setState] = useState<ViewerState>({ kind: "offline" });
+export function useViewer(session: ApiSession | null | undefined): [PageState, PageViewer | undefined] {
+  const [state, setState] = useState<PageState>({ kind: "offline" });
   const [viewer, setViewer] = useState<PageViewer>();
   const user = session?.user;
   const domain = session?.domain;
@@ -55,7 +54,7 @@ export function useViewer(session: ApiSession | null | undefined): [ViewerState,
   useEffect(() => {
     if (user === undefined || domain === undefined || paths === undefined) return;
     const sipUrls = paths.split(" ").map(socketUrl);
-    const agent = pageViewer({ user, domain, sipUrls, events: { onState: setState } });
+    const agent = pageViewer(browserHost(), { user, domain, sipUrls, onState: setState });
     const onHide = () => agent.stop();
     const onShow = (event: PageTransitionEvent) => event.persisted && location.reload(); // back from the browser's cache
     agent.start();

@@ -1,5 +1,5 @@
 import { type RefObject, useEffect, useRef, useState } from "react";
-import { sentence, type ViewerState } from "#client/index.ts";
+import { type PageState, sentence } from "#client/index.ts";
 import type { ApiChannel } from "#http/api.ts";
 import { clock } from "./format.ts";
 import { Icon } from "./icons.tsx";
@@ -10,7 +10,7 @@ type Shown = Pick<ApiChannel, "name" | "title"> & Partial<ApiChannel> & { readon
 
 interface PlayerProps {
   readonly channel: Shown;
-  readonly state: ViewerState;
+  readonly state: PageState;
   readonly digits: string;
   readonly again: () => void;
   readonly step: (by: number) => void;
@@ -41,7 +41,7 @@ export function Player({ channel, state, digits, again, step, leave }: PlayerPro
       data-state={state.kind}
       data-channel={channel.name}
       data-first-frame-ms={picture.firstFrameMs}
-      data-invite-to-ok-ms={state.inviteToOkMs}
+      data-invite-to-ok-ms={state.kind === "watching" ? state.inviteToOkMs : undefined}
     >
       {/* biome-ignore lint/a11y/useMediaCaption: live broadcasts of people; a captions track in the stream would be shown */}
       <video ref={video} playsInline onDoubleClick={() => toggleFullScreen(stage.current)} data-testid="video" />
@@ -121,13 +121,15 @@ function TuningIn({ title }: { title: string }) {
   );
 }
 
-function refusalOf(state: ViewerState, isUnplayable: boolean): string | undefined {
+function refusalOf(state: PageState, isUnplayable: boolean): string | undefined {
   if (state.kind === "refused" || state.kind === "failed") return sentence(state.status, state.warning, state.reason);
   return isUnplayable ? sentence(undefined, undefined, "media-gone") : undefined;
 }
 
 /** The stream goes on while the way to a DS is lost and found again: media never passes a DS (DESIGN §6). */
-function useStream({ kind, url }: ViewerState): string | undefined {
+function useStream(state: PageState): string | undefined {
+  const { kind } = state;
+  const url = state.kind === "watching" ? state.url : undefined;
   const [stream, setStream] = useState(url);
   useEffect(() => {
     if (kind === "watching") setStream(url);

@@ -1,0 +1,180 @@
+import type { Address, Host } from "#host/host.ts";
+import { type Clip, type ReceiverStats, RtpReceiver, RtpSender } from "#media/index.ts";
+import { type CallUser, type RegistrationState, UdpUplink, UserAgent } from "#sip/ua.ts";
+import { Broadcaster, type BroadcasterState } from "./broadcaster.ts";
+import { type Body, unicastOffer } from "./descriptions.ts";
+import { Viewer, type ViewerState } from "./viewer.ts";
+
+/** Who a command line client is, and where his DS answers SIP over UDP. */
+export interface Identity {
+  readonly user: string;
+  readonly domain: string;
+  readonly deviceSecret: string;
+  readonly ds: Address;
+  /** Our own address towards the DS and the edge. */
+  readonly localHost: string;
+}
+/** How a viewer takes the stream: from the group on that interface (its local address), or as a stream of his own. */
+export type Delivery = { readonly form: "multicast"; readonly multicastInterface: string } | { readonly form: "unicast" };
+
+export interface ViewerAgentUser {
+  onRegistration(state: RegistrationState): void;
+  onState(state: ViewerState): void;
+  /** Whole TS packets, in order; the receiver's to keep. */
+  onPackets(packets: Uint8Array): void;
+  /** The stream's socket cannot be had or broke. */
+  onFault(error: Error): void;
+}
+export interface BroadcasterAgentUser {
+  onRegistration(state: RegistrationState): void;
+  onState(state: BroadcasterState): void;
+  onFault(error: Error): void;
+}
+
+const DYNAMIC_PORTS = { first: 49_152, count: 16_384 } as const; // RFC 6335 §6
+
+function line(host: Host, identity: Identity, calls: CallUser, onRegistration: (state: RegistrationState) => void): UserAgent {
+  const { user, domain, deviceSecret, ds, localHost } = identity;
+  const uplink = new UdpUplink(host, { host: localHost, port: 0 }, [ds]);
+  const told = {
+    onInvite: (...what: Parameters<CallUser["onInvite"]>) => calls.onInvite(...what),
+    onProvisional: (...what: Parameters<CallUser["onProvisional"]>) => calls.onProvisional(...what),
+    onAnswered: (...what: Parameters<CallUser["onAnswered"]>) => calls.onAnswered(...what),
+    onEstablished: (...what: Parameters<CallUser["onEstablished"]>) => calls.onEstablished(...what),
+    onEnded: (...what: Parameters<CallUser["onEnded"]>) => calls.onEnded(...what),
+    onRegistration,
+  };
+  return new UserAgent(host, uplink, { user, domain, credentials: { user, password: deviceSecret } }, told);
+}
+
+/** A viewer on a host with sockets: SIP over UDP, RTP from the group or to a port of its own. */
+export class ViewerAgent {
+  readonly #host: Host;
+  readonly #identity: Identity;
+  readonly #delivery: Delivery;
+  readonly #user: ViewerAgentUser;
+  readonly #line: UserAgent;
+  readonly #viewer: Viewer;
+  readonly #unicast: Address;
+  #receiver: RtpReceiver | undefined;
+
+  constructor(host: Host, identity: Identity, delivery: Delivery, user: ViewerAgentUser) {
+    this.#host = host;
+    this.#identity = identity;
+    this.#delivery = delivery;
+    this.#user = user;
+    const [high = 0, low = 0] = host.random(2);
+    this.#unicast = { host: identity.localHost, port: DYNAMIC_PORTS.first + ((high * 256 + low) % DYNAMIC_PORTS.count) };
+    this.#viewer = new Viewer({
+      invite: (channel, body) => this.#line.invite({ to: channel, ...(body && { body }) }),
+      calls: { ack: (call, body) => this.#line.calls.ack(call, body), end: (call) => this.#line.calls.end(call) },
+      clock: host,
+      offer: () => this.#offer(),
+      localHost: identity.localHost,
+      onState: (state) => this.#onState(state),
+    });
+    this.#line = line(host, identity, this.#viewer, (state) => user.onRegistration(state));
+  }
+
+  get stats(): ReceiverStats | undefined {
+    return this.#receiver?.stats;
+  }
+  register(): void {
+    this.#line.register();
+  }
+  /** Once registered. Another channel ends the one before. */
+  watch(channel: string): void {
+    this.#viewer.watch(channel);
+  }
+  leave(): void {
+    this.#viewer.leave();
+  }
+  unregister(): void {
+    this.#line.unregister();
+  }
+  /** At once, without goodbye. */
+  stop(): void {
+    this.#receiver?.stop();
+    this.#line.stop();
+  }
+
+  #offer(): Body | undefined {
+    return this.#delivery.form === "unicast" ? unicastOffer(this.#host, this.#unicast) : undefined;
+  }
+  #onState(state: ViewerState): void {
+    this.#receiver?.stop();
+    this.#receiver = undefined;
+    if (state.kind === "watching" && state.stream.form !== "websocket") {
+      const { stream } = state;
+      const source =
+        stream.form === "multicast"
+          ? ({ kind: "group", group: stream.group, source: stream.source } as const)
+          : ({ kind: "ingest", at: this.#unicast, senderHost: stream.source.host } as const);
+      const multicastInterface =
+        this.#delivery.form === "multicast" ? this.#delivery.multicastInterface : this.#identity.localHost;
+      const packets = (octets: Uint8Array): void => this.#user.onPackets(octets);
+      this.#receiver = new RtpReceiver(this.#host, source, multicastInterface, packets, (error) => this.#user.onFault(error));
+    }
+    this.#user.onState(state);
+  }
+}
+
+/** A broadcaster on a host with sockets: plays a clip round and round to the ingest address it is given. */
+export class BroadcasterAgent {
+  readonly #host: Host;
+  readonly #identity: Identity;
+  readonly #clip: Clip;
+  readonly #user: BroadcasterAgentUser;
+  readonly #line: UserAgent;
+  readonly #broadcaster: Broadcaster;
+  #sender: RtpSender | undefined;
+
+  constructor(host: Host, identity: Identity, clip: Clip, user: BroadcasterAgentUser) {
+    this.#host = host;
+    this.#identity = identity;
+    this.#clip = clip;
+    this.#user = user;
+    this.#broadcaster = new Broadcaster({
+      invite: (channel, body) => this.#line.invite({ to: channel, body }),
+      calls: { ack: (call) => this.#line.calls.ack(call), end: (call) => this.#line.calls.end(call) },
+      clock: host,
+      from: { host: identity.localHost, port: DYNAMIC_PORTS.first },
+      onState: (state) => this.#onState(state),
+    });
+    this.#line = line(host, identity, this.#broadcaster, (state) => user.onRegistration(state));
+  }
+
+  /** RTP packets sent since the channel went on air. */
+  get sent(): number {
+    return this.#sender?.sent ?? 0;
+  }
+  register(): void {
+    this.#line.register();
+  }
+  /** Once registered. `kbps` to be reserved; without, the channel's own rate. */
+  goLive(channel: string, kbps?: number): void {
+    this.#broadcaster.goLive(channel, kbps);
+  }
+  /** Hangs up: the channel goes off air. */
+  end(): void {
+    this.#broadcaster.end();
+  }
+  unregister(): void {
+    this.#line.unregister();
+  }
+  /** At once, without goodbye. */
+  stop(): void {
+    this.#sender?.stop();
+    this.#line.stop();
+  }
+
+  #onState(state: BroadcasterState): void {
+    this.#sender?.stop();
+    this.#sender = undefined;
+    if (state.kind === "on air") {
+      const bind = { host: this.#identity.localHost, port: 0 };
+      this.#sender = new RtpSender(this.#host, bind, state.ingest, this.#clip, (error) => this.#user.onFault(error));
+    }
+    this.#user.onState(state);
+  }
+}
