@@ -151,4 +151,9 @@ export const LIMITS = {
   passwordTriesPerMinute: 60,
   /** Addresses whose tries are counted; the oldest is forgotten first. 100..1,000,000. */
   passwordTrySources: 10_000,
+  // trace
+  /** Events that a ladder keeps at least; of twice as many the older half is dropped. 1,000..1,000,000. */
+  ladderEvents: 20_000,
+  /** Streams, media flows, addresses and tokens that a ladder remembers. 1,000..1,000,000. */
+  ladderFlows: 10_000,
 } as const;

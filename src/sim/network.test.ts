@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { text, utf8 } from "#base/bytes.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { Address, Host } from "#host/host.ts";
 import { runTwice, simNetwork, simTest } from "./index.ts";
 import type { SimNetwork } from "./types.ts";
@@ -149,6 +150,76 @@ simTest("a killed machine is silent, resets its streams, keeps what was flushed,
   net.run(1);
   assert.equal(records[0], "kept");
   assert.notDeepEqual(again.random(8), oldIds);
+});
+
+const untold = { data: () => undefined, closed: () => undefined };
+
+for (const { name, kill, wants } of [
+  { name: "a connection attempt that is cut off gives up", kill: false, wants: `connect ETIMEDOUT at ${LIMITS.connectMs}` },
+  { name: "a connection attempt at a dead machine is refused", kill: true, wants: "connect ECONNREFUSED at 0" },
+]) {
+  simTest(name, (net) => {
+    const a = net.host("a", "127.0.1.1");
+    net.host("b", "127.0.2.1").listen({ host: "127.0.2.1", port: 80 }, {}, { accept: () => untold, failed: assert.fail });
+    if (kill) net.kill("b");
+    else net.cut("a", "b");
+    const told: string[] = [];
+    const closed = (error?: Error) => void told.push(`${error?.message} at ${net.nowMs()}`);
+    a.connect({ host: "127.0.2.1", port: 80 }, {}, { opened: () => assert.fail("opened"), data: () => undefined, closed });
+    net.run(LIMITS.connectMs - 1);
+    assert.equal(told.length, kill ? 1 : 0);
+    net.run(1);
+    assert.deepEqual(told, [wants]);
+  });
+}
+
+simTest("a stream that was closed while cut off is gone after the linger limit", (net) => {
+  const a = net.host("a", "127.0.1.1");
+  net.host("b", "127.0.2.1").listen({ host: "127.0.2.1", port: 80 }, {}, { accept: () => untold, failed: assert.fail });
+  let closedAtMs = 0;
+  a.connect(
+    { host: "127.0.2.1", port: 80 },
+    {},
+    {
+      opened: (stream) => {
+        net.cut("a", "b");
+        stream.close();
+      },
+      data: () => undefined,
+      closed: () => {
+        closedAtMs = net.nowMs();
+      },
+    },
+  );
+  net.run(LIMITS.lingerMs + 10);
+  assert.equal(closedAtMs, LIMITS.lingerMs + 2);
+});
+
+simTest("a crash tears at most the flush under way: what is replayed is a prefix", (net) => {
+  for (let life = 1; life <= 40; life++) {
+    const log = net.host("a", "127.0.1.1").log(`rows ${life}`);
+    log.replay(
+      () => undefined,
+      () => undefined,
+    );
+    const written = ["a", "b", "c", "d"];
+    for (const record of written) log.append(utf8(record));
+    net.run(1.5); // "a" is safe; the others' flush is under way
+    net.kill("a");
+    const records: string[] = [];
+    const again = net.host("a", "127.0.1.1").log(`rows ${life}`);
+    again.replay(
+      (record) => void records.push(text(record)),
+      (tornBytes) => {
+        assert.ok(tornBytes === 0 || records.length < 4);
+        net.note(`${records.length} records, ${tornBytes} torn octets`);
+      },
+    );
+    net.run(1);
+    assert.ok(records.length >= 1);
+    assert.deepEqual(records, written.slice(0, records.length));
+    net.kill("a");
+  }
 });
 
 test("what a handler throws comes out of run, and the rest still runs", () => {

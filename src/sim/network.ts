@@ -1,4 +1,5 @@
 import type { Host } from "#host/host.ts";
+import { Ladder } from "#trace/index.ts";
 import { Fabric } from "./fabric.ts";
 import { SimHost } from "./sim-host.ts";
 import type { Disk } from "./sim-log.ts";
@@ -6,7 +7,8 @@ import type { SimNetwork } from "./types.ts";
 
 /** A network of simulated machines in virtual time: it starts at 0, and one seed decides everything. */
 export function simNetwork(seed: number): SimNetwork {
-  const fabric = new Fabric(seed, () => undefined);
+  const ladder = new Ladder();
+  const fabric = new Fabric(seed, (event) => ladder.add(event));
   const disks = new Map<string, Map<string, Disk>>(); // by machine: they outlive a crash
   const lives = new Map<string, number>();
   const { agenda } = fabric;
@@ -20,6 +22,7 @@ export function simNetwork(seed: number): SimNetwork {
     disks.set(name, ofName);
     const machine = new SimHost(fabric, name, address, life, ofName);
     fabric.hosts.set(name, machine);
+    ladder.name({ host: address, port: 0 }, name);
     fabric.byAddress.set(address, machine);
     return machine;
   }
@@ -37,6 +40,6 @@ export function simNetwork(seed: number): SimNetwork {
     settle: (atMostMs) => agenda.settle(atMostMs),
     hash: () => fabric.hash.toString(),
     note: (line) => fabric.hash.text(`${line}\n`),
-    ladder: () => "",
+    ladder: () => ladder.lines().join("\n"),
   };
 }

@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
-import { testHost } from "#host/conformance.ts";
+import { type Bench, testHost } from "#host/conformance.ts";
+import type { Host } from "#host/host.ts";
+import { tap } from "#host/tap.ts";
 import { simNetwork } from "./index.ts";
 
-testHost("simulated host", async (body) => {
+testHost("simulated host", (body) => onBench(body, (host) => host));
+testHost("tapped host", (body) => onBench(body, (host) => tap(host, "a", () => undefined)));
+
+async function onBench(body: (bench: Bench) => Promise<void>, wrap: (host: Host) => Host): Promise<void> {
   const net = simNetwork(1);
   await body({
-    host: net.host("a", "127.0.1.1"),
+    host: wrap(net.host("a", "127.0.1.1")),
     address: "127.0.1.1",
     until: async (condition) => {
       for (let ms = 0; !condition(); ms++) {
@@ -15,4 +20,4 @@ testHost("simulated host", async (body) => {
     },
     quiet: async () => net.run(100),
   });
-});
+}

@@ -20,9 +20,7 @@ export function runTwice(seed: number, body: (net: SimNetwork) => void): void {
 /** A node:test test over seeds 1..seeds (default 2), or over SIPCAST_SEED alone; says how to replay what fails. */
 export function simTest(name: string, body: (net: SimNetwork) => void, options: { seeds?: number } = {}): void {
   test(name, (context) => {
-    const given = process.env["SIPCAST_SEED"];
-    const seeds = given === undefined ? Array.from({ length: options.seeds ?? DEFAULT_SEEDS }, (_, i) => i + 1) : [Number(given)];
-    for (const seed of seeds) {
+    for (const seed of seedsToRun(options.seeds ?? DEFAULT_SEEDS)) {
       try {
         runTwice(seed, body);
       } catch (error) {
@@ -31,4 +29,11 @@ export function simTest(name: string, body: (net: SimNetwork) => void, options: 
       }
     }
   });
+}
+
+function seedsToRun(count: number): number[] {
+  const given = process.env["SIPCAST_SEED"];
+  if (given === undefined) return Array.from({ length: count }, (_, i) => i + 1);
+  if (!/^\d{1,15}$/.test(given)) throw new Error(`SIPCAST_SEED is ${JSON.stringify(given)}: a whole number is needed`);
+  return [Number(given)];
 }

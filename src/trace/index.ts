@@ -1,0 +1,1 @@
+export { Ladder, type LadderOptions } from "./ladder.ts";
