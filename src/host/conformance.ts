@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hex, text, utf8 } from "#base/bytes.ts";
+import { LIMITS } from "#base/limits.ts";
 import type {
   Address,
   Handshake,
@@ -104,7 +105,11 @@ async function streamPair(bench: Bench, notes: Notes, maxQueuedBytes?: number) {
   return { client, server, received: () => received };
 }
 
-const MESSAGE_LIMITS: MessageListenOptions = { protocols: ["sip"], maxMessageBytes: 1_000 };
+const MESSAGE_LIMITS: MessageListenOptions = {
+  protocols: ["sip"],
+  maxMessageBytes: 1_000,
+  maxQueuedBytes: 2 * LIMITS.clientMessageBytes,
+};
 /** A message connection, or an attempt, with notes of both ends. */
 async function messagePair(
   bench: Bench,
@@ -267,6 +272,16 @@ const CASES: Record<string, Case> = {
     assert.deepEqual(notes.lines[0], `server got ${"x".repeat(1_000)}`);
     assert.match(notes.lines.find((line) => line.startsWith("client")) ?? "", /1009/);
     assert.match(notes.lines.find((line) => line.startsWith("server closed")) ?? "", /^server closed: /);
+  },
+  "a client takes messages up to its own limit, and closes for a larger one": async (bench) => {
+    const notes = new Notes();
+    const { server } = await messagePair(bench, notes);
+    server().send("x".repeat(LIMITS.clientMessageBytes));
+    await bench.until(() => notes.lines.length === 1);
+    server().send("x".repeat(LIMITS.clientMessageBytes + 1));
+    await bench.until(() => notes.lines.length === 3);
+    assert.match(notes.lines.find((line) => line.startsWith("client closed")) ?? "", /^client closed: /);
+    assert.match(notes.lines.find((line) => line.startsWith("server")) ?? "", /1009/);
   },
   "a close code tells the peer why": async (bench) => {
     const notes = new Notes();

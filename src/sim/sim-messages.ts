@@ -1,3 +1,4 @@
+import { LIMITS } from "#base/limits.ts";
 import { addressOfUrl } from "#host/addresses.ts";
 import { closeError, NORMAL_CLOSE, TOO_BIG_CLOSE } from "#host/close-codes.ts";
 import type {
@@ -34,7 +35,7 @@ export function connectMessages(
     server.call(() => client.opened());
     server.opened();
   });
-  client.own(messageEnd(client, handlers, Infinity), options.maxQueuedBytes);
+  client.own(messageEnd(client, handlers, LIMITS.clientMessageBytes), options.maxQueuedBytes);
 }
 
 /** What a listener does with a handshake that has arrived. */
