@@ -1,6 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { showAddress } from "#host/host.ts";
 import type { DemoPlan } from "./demo-plan.ts";
 
 /** The line that `sipcast demo --json` prints once ready (DESIGN §7): a contract. */
@@ -28,6 +29,8 @@ export interface RunningDemo {
   readonly pid: number;
   /** Channel → the sample account that owns it. */
   readonly owners: Readonly<Record<string, string>>;
+  /** Sample account → SIP address of its DS, "ip:port". */
+  readonly homes: Readonly<Record<string, string>>;
 }
 
 const FILE = path.join(os.tmpdir(), `sipcast-demo-${os.userInfo().uid}.json`);
@@ -35,7 +38,9 @@ const FILE = path.join(os.tmpdir(), `sipcast-demo-${os.userInfo().uid}.json`);
 /** Lets `watch` and `broadcast` find this demo; returns how to withdraw it. The last demo started is the one found. */
 export function publishDemo(ready: DemoReady, plan: DemoPlan): () => void {
   const owners = Object.fromEntries(plan.accounts.flatMap(({ user, channels }) => channels.map(({ name }) => [name, user])));
-  const running: RunningDemo = { ready, pid: process.pid, owners };
+  const addresses = new Map(plan.sites.map(({ ds }) => [ds.id, showAddress(ds.udp)]));
+  const homes = Object.fromEntries(plan.accounts.map(({ user, home }) => [user, addresses.get(home) ?? ""]));
+  const running: RunningDemo = { ready, pid: process.pid, owners, homes };
   rmSync(FILE, { force: true });
   writeFileSync(FILE, JSON.stringify(running), { mode: 0o600, flag: "wx" });
   return () => {

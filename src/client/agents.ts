@@ -33,6 +33,11 @@ export interface BroadcasterAgentUser {
 
 const DYNAMIC_PORTS = { first: 49_152, count: 16_384 } as const; // RFC 6335 §6
 
+function dynamicPort(host: Host, localHost: string): Address {
+  const [high = 0, low = 0] = host.random(2);
+  return { host: localHost, port: DYNAMIC_PORTS.first + ((high * 256 + low) % DYNAMIC_PORTS.count) };
+}
+
 function line(host: Host, identity: Identity, calls: CallUser, onRegistration: (state: RegistrationState) => void): UserAgent {
   const { user, domain, deviceSecret, ds, localHost } = identity;
   const uplink = new UdpUplink(host, { host: localHost, port: 0 }, [ds]);
@@ -55,7 +60,7 @@ export class ViewerAgent {
   readonly #user: ViewerAgentUser;
   readonly #line: UserAgent;
   readonly #viewer: Viewer;
-  readonly #unicast: Address;
+  readonly #at: Address; // of a unicast stream
   #receiver: RtpReceiver | undefined;
 
   constructor(host: Host, identity: Identity, delivery: Delivery, user: ViewerAgentUser) {
@@ -63,8 +68,7 @@ export class ViewerAgent {
     this.#identity = identity;
     this.#delivery = delivery;
     this.#user = user;
-    const [high = 0, low = 0] = host.random(2);
-    this.#unicast = { host: identity.localHost, port: DYNAMIC_PORTS.first + ((high * 256 + low) % DYNAMIC_PORTS.count) };
+    this.#at = dynamicPort(host, identity.localHost);
     this.#viewer = new Viewer({
       invite: (channel, body) => this.#line.invite({ to: channel, ...(body && { body }) }),
       calls: { ack: (call, body) => this.#line.calls.ack(call, body), end: (call) => this.#line.calls.end(call) },
@@ -99,7 +103,7 @@ export class ViewerAgent {
   }
 
   #offer(): Body | undefined {
-    return this.#delivery.form === "unicast" ? unicastOffer(this.#host, this.#unicast) : undefined;
+    return this.#delivery.form === "unicast" ? unicastOffer(this.#host, this.#at) : undefined;
   }
   #onState(state: ViewerState): void {
     this.#receiver?.stop();
@@ -109,7 +113,7 @@ export class ViewerAgent {
       const source =
         stream.form === "multicast"
           ? ({ kind: "group", group: stream.group, source: stream.source } as const)
-          : ({ kind: "ingest", at: this.#unicast, senderHost: stream.source.host } as const);
+          : ({ kind: "ingest", at: this.#at, senderHost: stream.source.host } as const);
       const multicastInterface =
         this.#delivery.form === "multicast" ? this.#delivery.multicastInterface : this.#identity.localHost;
       const packets = (octets: Uint8Array): void => this.#user.onPackets(octets);
@@ -122,23 +126,23 @@ export class ViewerAgent {
 /** A broadcaster on a host with sockets: plays a clip round and round to the ingest address it is given. */
 export class BroadcasterAgent {
   readonly #host: Host;
-  readonly #identity: Identity;
   readonly #clip: Clip;
   readonly #user: BroadcasterAgentUser;
   readonly #line: UserAgent;
   readonly #broadcaster: Broadcaster;
+  readonly #from: Address; // of our RTP
   #sender: RtpSender | undefined;
 
   constructor(host: Host, identity: Identity, clip: Clip, user: BroadcasterAgentUser) {
     this.#host = host;
-    this.#identity = identity;
     this.#clip = clip;
+    this.#from = dynamicPort(host, identity.localHost);
     this.#user = user;
     this.#broadcaster = new Broadcaster({
       invite: (channel, body) => this.#line.invite({ to: channel, body }),
       calls: { ack: (call) => this.#line.calls.ack(call), end: (call) => this.#line.calls.end(call) },
       clock: host,
-      from: { host: identity.localHost, port: DYNAMIC_PORTS.first },
+      from: this.#from,
       onState: (state) => this.#onState(state),
     });
     this.#line = line(host, identity, this.#broadcaster, (state) => user.onRegistration(state));
@@ -172,8 +176,7 @@ export class BroadcasterAgent {
     this.#sender?.stop();
     this.#sender = undefined;
     if (state.kind === "on air") {
-      const bind = { host: this.#identity.localHost, port: 0 };
-      this.#sender = new RtpSender(this.#host, bind, state.ingest, this.#clip, (error) => this.#user.onFault(error));
+      this.#sender = new RtpSender(this.#host, this.#from, state.ingest, this.#clip, (error) => this.#user.onFault(error));
     }
     this.#user.onState(state);
   }

@@ -1,0 +1,62 @@
+import dgram from "node:dgram";
+import type { Identity } from "#client/agents.ts";
+import type { RegistrationState } from "#sip/ua.ts";
+import { UsageError } from "./console.ts";
+import { findDemo } from "./demo-state.ts";
+
+/** How a client command was told who it is and where its DS is. */
+export interface ClientFlags {
+  readonly ds?: string;
+  readonly domain?: string;
+  readonly user?: string;
+  readonly secret?: string;
+}
+
+/** What the flags leave open is taken from the demo that runs on this machine; `owner`: of that channel, else anybody. */
+export async function identify(flags: ClientFlags, channel: string, who: "owner" | "anybody"): Promise<Identity> {
+  const demo = findDemo();
+  const user = flags.user ?? (who === "owner" ? demo?.owners[channel] : undefined) ?? demo?.ready.accounts[0]?.user;
+  const account = demo?.ready.accounts.find((one) => one.user === user);
+  const ds = flags.ds ?? (user === undefined ? undefined : demo?.homes[user]) ?? demo?.ready.sites[0]?.ds.udp;
+  const domain = flags.domain ?? demo?.ready.domain;
+  const deviceSecret = flags.secret ?? account?.deviceSecret;
+  if (user === undefined || ds === undefined || domain === undefined || deviceSecret === undefined) {
+    const flags = Object.entries({ "--ds": ds, "--domain": domain, "--user": user, "--secret": deviceSecret });
+    const missing = flags.flatMap(([name, value]) => (value === undefined ? [name] : [])).join(", ");
+    throw new UsageError(
+      demo ? `Give ${missing} as well.` : `No demo runs on this machine. Start one with npm start, or give ${missing}.`,
+    );
+  }
+  const address = readAddress(ds);
+  return { user, domain, deviceSecret, ds: address, localHost: await localHostTowards(address.host) };
+}
+
+/** Why somebody cannot be registered, in a sentence; `undefined` while it may still come. */
+export function registrationFault(state: RegistrationState, { user, ds }: Identity): string | undefined {
+  if (state.kind === "refused") {
+    const { status, reason } = state.response;
+    if (status === 401 || status === 403 || status === 407) return `The device secret of ${user} was not accepted.`;
+    return `The DS does not register ${user}: ${status} ${reason}.`;
+  }
+  return state.kind === "waiting" ? `No answer from a DS at ${ds.host}:${ds.port}.` : undefined;
+}
+
+function readAddress(text: string): Identity["ds"] {
+  const found = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(text);
+  if (!found?.[1] || Number(found[2]) > 65_535)
+    throw new UsageError(`--ds is "${text}", an address and a port are needed, e.g. 127.0.0.1:5060.`);
+  return { host: found[1], port: Number(found[2]) };
+}
+
+/** Our own address on the way to that host. */
+function localHostTowards(host: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = dgram.createSocket(host.includes(":") ? "udp6" : "udp4");
+    const fail = (): void => reject(new UsageError(`There is no way from here to ${host}.`));
+    socket.once("error", fail);
+    socket.connect(9, host, () => {
+      resolve(socket.address().address);
+      socket.close();
+    });
+  });
+}
