@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { text, utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
-import type { Address, Host } from "#host/host.ts";
+import type { Address, Host, StreamPort } from "#host/host.ts";
 import { runTwice, simNetwork, simTest } from "./index.ts";
 import type { SimNetwork } from "./types.ts";
 
@@ -150,6 +150,30 @@ simTest("a killed machine is silent, resets its streams, keeps what was flushed,
   net.run(1);
   assert.equal(records[0], "kept");
   assert.notDeepEqual(again.random(8), oldIds);
+});
+
+simTest("a stream keeps its order under jitter, and does not come in the pieces in which it was sent", (net) => {
+  net.setFaults("a", "b", { jitterMs: 50 });
+  const [a, b] = [net.host("a", "127.0.1.1"), net.host("b", "127.0.2.1")];
+  const chunks: string[] = [];
+  const reader = { data: (bytes: Uint8Array) => void chunks.push(text(bytes)), closed: () => undefined };
+  b.listen({ host: "127.0.2.1", port: 80 }, {}, { accept: () => reader, failed: assert.fail });
+  const lines = Array.from({ length: 500 }, (_, i) => `line ${i};`);
+  const send = (stream: StreamPort): void =>
+    lines.forEach((line, i) => {
+      a.timer(a.nowMs() + i, () => stream.send(utf8(line)));
+    });
+  a.connect({ host: "127.0.2.1", port: 80 }, {}, { ...untold, opened: send });
+  net.run(1_000);
+  assert.equal(chunks.join(""), lines.join(""));
+  assert.ok(
+    chunks.some((chunk) => chunk.indexOf(";") < chunk.length - 1),
+    "some came together",
+  );
+  assert.ok(
+    chunks.some((chunk) => !chunk.endsWith(";")),
+    "some came in pieces",
+  );
 });
 
 const untold = { data: () => undefined, closed: () => undefined };

@@ -9,7 +9,6 @@ export class Pipe<Item> {
   readonly #to: string;
   readonly #arrived: (items: readonly Item[]) => void;
   readonly #items: { item: Item; octets: number; atMs: number }[] = [];
-  #lastMs = 0;
 
   /** `arrived` gets everything that arrives at one instant together. */
   constructor(fabric: Fabric, from: string, to: string, arrived: (items: readonly Item[]) => void) {
@@ -21,10 +20,10 @@ export class Pipe<Item> {
 
   push(item: Item, octets: number, handlingMs: number): void {
     const { agenda } = this.#fabric;
-    this.#lastMs = Math.max(this.#lastMs, agenda.nowMs + this.#fabric.delayMs(this.#from, this.#to) + handlingMs);
-    this.#items.push({ item, octets, atMs: this.#lastMs });
+    const atMs = agenda.nowMs + this.#fabric.delayMs(this.#from, this.#to) + handlingMs;
+    this.#items.push({ item, octets, atMs });
     this.queuedBytes += octets;
-    agenda.at(this.#lastMs, this.#deliver);
+    agenda.at(atMs, this.#deliver);
   }
 
   /** What is on its way is lost. */
@@ -39,6 +38,7 @@ export class Pipe<Item> {
       return;
     }
     const { nowMs } = this.#fabric.agenda;
+    // what would overtake waits for what was sent before it
     const later = this.#items.findIndex(({ atMs }) => atMs > nowMs);
     const due = this.#items.splice(0, later < 0 ? this.#items.length : later);
     if (due.length === 0) return;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { text, utf8 } from "#base/bytes.ts";
+import { LIMITS } from "#base/limits.ts";
 import { testHost } from "../conformance.ts";
 import type { DatagramPort } from "../host.ts";
 import { type NodeHost, nodeHost } from "./index.ts";
@@ -125,6 +126,19 @@ test("a torn tail is cut off and counted, and the log goes on after it", () =>
     assert.deepEqual([last.records, last.torn], [["one", "three"], 9]);
     last.log.close();
     assert.ok(host.counters.tornLogBytes > 9);
+  }));
+
+test("a record above the limit is not taken", () =>
+  withHost(async (host) => {
+    const log = host.log("rows");
+    log.replay(
+      () => undefined,
+      () => undefined,
+    );
+    assert.throws(() => log.append(new Uint8Array(LIMITS.logRecordBytes + 1)), RangeError);
+    assert.equal(log.append(utf8("next")), 1);
+    await until(() => log.durableTicket === 1);
+    log.close();
   }));
 
 test("a log's name is a plain file name", () =>
