@@ -299,19 +299,26 @@ simTest(
     assert.equal(servers[1]?.contacts, 1);
   },
 );
-simTest("what is asked for while a REGISTER is under way comes after it (RFC 3261 §10.2)", (net) => {
+for (const afterMs of [25, 75, 125, 175]) {
+  simTest(`given up ${afterMs} ms into a REGISTER, it is taken back when that is answered (RFC 3261 §10.2)`, (net) => {
+    const server = new Server(net, "ds1", "10.0.0.1");
+    const app = new App(net, udp("10.0.0.1"));
+    net.setFaults("ds1", "alice", { delayMs: 50 });
+    app.ua.register();
+    net.run(afterMs);
+    app.ua.unregister();
+    net.run(2_000);
+    assert.deepEqual([app.told, server.contacts], [["trying", "off"], 0]);
+  });
+}
+simTest("wanted again while it is being taken back, it is made again (RFC 3261 §10.2)", (net) => {
   const server = new Server(net, "ds1", "10.0.0.1");
   const app = new App(net, udp("10.0.0.1"));
   net.setFaults("ds1", "alice", { delayMs: 50 });
   app.ua.register();
-  net.run(75);
-  app.ua.unregister();
-  net.run(2_000);
-  assert.deepEqual([app.told, server.contacts], [["trying", "off"], 0]);
-  app.ua.register();
   net.run(1_000);
   app.ua.unregister();
-  net.run(50);
+  net.run(75);
   app.ua.register();
   net.run(2_000);
   assert.deepEqual([app.told.at(-1), server.contacts], ["registered 3600", 1]);
