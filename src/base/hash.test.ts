@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { hash, createHmac } from "node:crypto";
+import { createHmac, hash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { DigestAlgorithm } from "#host/host.ts";

@@ -102,7 +102,7 @@ export class Ladder {
     const found: string[] = [];
     let next = framer.next();
     for (; next.status === "ok"; next = framer.next()) found.push(describeCops(next.value, this.#nameToken));
-    if (next.status === "bad") this.#streams.set(key, "other");
+    if (next.status === "bad") this.#streams.set(key, "other"); // or the framer would hold all that follows
     return found;
   }
 
