@@ -1,151 +1,25 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Ticket } from "#base/ticket.ts";
 import { simNetwork } from "#sim/index.ts";
 import { request, response } from "../wire/builders.ts";
-import type { SipRequest, SipResponse } from "../wire/message.ts";
 import { sipUri } from "../wire/uri.ts";
-import { nameAddr } from "../wire/values.ts";
-import type { CallsConfig, CallUser, OutgoingCall } from "./call-types.ts";
-import { Calls } from "./calls.ts";
-import type { Destination, Flow, TransactionPort } from "./ports.ts";
+import type { CallsConfig, OutgoingCall } from "./call-types.ts";
+import { ANSWER, Bench, CALL, type Fields, FLOW, SDP } from "./test-bench.ts";
 
-type Fields = readonly (readonly [string, string])[];
-const FLOW: Flow = {
-  id: "ws:1",
-  transport: "ws",
-  local: { host: "10.0.0.1", port: 80 },
-  remote: { host: "10.0.0.2", port: 4_000 },
-};
-const SDP = (version: number) => ({ type: "application/sdp", bytes: utf8(`v=0\r\no=- 1 ${version} IN IP4 10.0.0.2\r\ns=-\r\n`) });
-
-/** The transaction layer as a list of what was asked of it, and the owner as a list of what he was told. */
-class Bench implements TransactionPort, CallUser {
-  readonly net = simNetwork(1);
-  readonly host = this.net.host("a", "10.0.0.1");
-  readonly calls: Calls;
-  readonly sent: { readonly id: string; readonly message: SipRequest | SipResponse; readonly to?: Destination }[] = [];
-  readonly told: string[] = [];
-  #tx = 0;
-
-  constructor(config: CallsConfig = {}) {
-    this.calls = new Calls({ transactions: this, user: this, host: this.host }, config);
-  }
-  request(message: SipRequest, to: Destination): string {
-    const id = `c${++this.#tx}`;
-    this.sent.push({ id, message, to });
-    return id;
-  }
-  ack(message: SipRequest, to: Destination): void {
-    this.sent.push({ id: "", message, to });
-  }
-  cancel(id: string): void {
-    this.sent.push({ id, message: request("CANCEL", sipUri({ host: "b" }), []) });
-  }
-  respond(id: string, message: SipResponse): void {
-    this.sent.push({ id, message });
-  }
-  localUri() {
-    return { host: "a.invalid", transport: "ws" } as const;
-  }
-  onInvite(call: number): void {
-    this.told.push(`invite ${call}`);
-  }
-  onProvisional(_call: number, { status }: SipResponse): void {
-    this.told.push(`${status}`);
-  }
-  onAnswered(_call: number, { status }: SipResponse): void {
-    this.told.push(`answered ${status}`);
-  }
-  onEstablished(): void {
-    this.told.push("established");
-  }
-  onEnded(_call: number, end: Parameters<CallUser["onEnded"]>[1]): void {
-    const more = end.kind === "rejected" ? ` ${end.response.status}` : end.kind === "failed" ? ` ${end.cause}` : "";
-    this.told.push(`ended ${end.kind}${more}`);
-  }
-
-  /** Method or status of everything sent since the last look. */
-  look(): string[] {
-    const seen = this.sent
-      .slice(this.#seen)
-      .map(({ message }) => (message.kind === "request" ? message.method : `${message.status}`));
-    this.#seen = this.sent.length;
-    return seen;
-  }
-  #seen = 0;
-  last(): { id: string; message: SipRequest | SipResponse; to?: Destination } {
-    const last = this.sent.at(-1);
-    assert.ok(last);
-    return last;
-  }
-  lastRequest(method: string): { id: string; message: SipRequest } {
-    const found = this.sent.findLast(({ message }) => message.kind === "request" && message.method === method);
-    assert.ok(found?.message.kind === "request");
-    return { id: found.id, message: found.message };
-  }
-  /** Answers our last request of that method. */
-  answer(method: string, status: number, tag = "b", fields: Fields = [["Contact", "<sip:bob@10.0.0.2>"]], version = 1): void {
-    const { id, message } = this.lastRequest(method);
-    const made = response(message, status, undefined, tag);
-    for (const [name, value] of fields) made.headers.add(name, value);
-    if (status < 300 && method === "INVITE") made.headers.add("Content-Type", "application/sdp");
-    this.calls.onResponse(status < 300 && method === "INVITE" ? { ...made, body: SDP(version).bytes } : made, id, FLOW);
-  }
-  /** A request of the far end: within the dialog of our last answer to it, unless `to` says otherwise. */
-  receive(method: string, cseq: number, more: Fields = [], version?: number, to?: string): string {
-    const id = `s${cseq}${method}`;
-    const answered = this.sent.findLast(({ message }) => message.kind === "response")?.message;
-    const body = version === undefined ? undefined : SDP(version).bytes;
-    const message = request(
-      method,
-      sipUri({ user: "alice", host: "a" }),
-      [
-        ["From", "<sip:bob@x>;tag=b"],
-        ["To", to ?? answered?.headers.get("to") ?? "<sip:alice@x>"],
-        ["Call-ID", "9@b"],
-        ["CSeq", `${cseq} ${method}`],
-        ["Contact", "<sip:bob@10.0.0.2>"],
-        ...(body ? ([["Content-Type", "application/sdp"]] as const) : []),
-        ...more,
-      ],
-      body,
-    );
-    if (method === "ACK") assert.ok(this.calls.onAck(message, FLOW));
-    else assert.ok(this.calls.onRequest(message, id, FLOW));
-    return id;
-  }
-  /** The far end's request in a call that we began. */
-  receiveFromCalled(method: string, cseq: number, body?: Uint8Array): void {
-    const { message } = this.lastRequest("INVITE");
-    const fields: Fields = [
-      ["From", `${message.headers.get("to")?.replace(/;tag=.*/, "")};tag=b`],
-      ["To", message.headers.get("from") ?? ""],
-      ["Call-ID", message.headers.get("call-id") ?? ""],
-      ["CSeq", `${cseq} ${method}`],
-      ["Content-Type", "application/sdp"],
-    ];
-    this.calls.onRequest(request(method, sipUri({ host: "a" }), fields, body), `s${cseq}`, FLOW);
-  }
-  run(ms: number): void {
-    this.net.run(ms);
+/** A bench in virtual time. */
+class TimedBench extends Bench {
+  readonly run: (ms: number) => void;
+  constructor(config?: CallsConfig) {
+    const net = simNetwork(1);
+    super(net.host("a", "10.0.0.1"), config);
+    this.run = (ms) => net.run(ms);
   }
 }
-
-const CALL: OutgoingCall = {
-  target: sipUri({ user: "bob", host: "x" }),
-  from: nameAddr(sipUri({ user: "alice", host: "x" })),
-  to: nameAddr(sipUri({ user: "bob", host: "x" })),
-  via: { transport: "ws", host: "10.0.0.2", port: 80 },
-  contact: nameAddr(sipUri({ user: "alice", host: "a.invalid" })),
-  body: SDP(1),
-};
-const ANSWER = { contact: CALL.contact, body: SDP(1) };
 /** A call that we began and that is up. */
-function calling(config?: CallsConfig, call: Partial<OutgoingCall> = {}): { bench: Bench; call: number } {
-  const bench = new Bench(config);
+function calling(config?: CallsConfig, call: Partial<OutgoingCall> = {}): { bench: TimedBench; call: number } {
+  const bench = new TimedBench(config);
   const id = bench.calls.invite({ ...CALL, ...call });
   bench.answer("INVITE", 200);
   bench.calls.ack(id);
@@ -153,8 +27,8 @@ function calling(config?: CallsConfig, call: Partial<OutgoingCall> = {}): { benc
   return { bench, call: id };
 }
 /** A call that the far end began and that is up. */
-function called(config?: CallsConfig): Bench {
-  const bench = new Bench(config);
+function called(config?: CallsConfig): TimedBench {
+  const bench = new TimedBench(config);
   bench.receive("INVITE", 1, [], 1);
   bench.calls.accept(1, ANSWER);
   bench.receive("ACK", 1);
@@ -163,7 +37,7 @@ function called(config?: CallsConfig): Bench {
 }
 
 test("our call: ringing, answered, hung up by us (RFC 3261 §13.2, §15.1.1)", () => {
-  const bench = new Bench();
+  const bench = new TimedBench();
   const call = bench.calls.invite(CALL);
   bench.answer("INVITE", 180);
   bench.answer("INVITE", 200);
@@ -177,7 +51,7 @@ test("our call: ringing, answered, hung up by us (RFC 3261 §13.2, §15.1.1)", (
   assert.equal(bench.calls.count, 0);
 });
 test("their call: ringing, accepted, hung up by them (RFC 3261 §13.3, §15.1.2)", () => {
-  const bench = new Bench();
+  const bench = new TimedBench();
   bench.receive("INVITE", 1, [["Record-Route", "<sip:p;lr>"]], 1);
   bench.calls.ring(1, 180);
   assert.deepEqual(bench.last().message.headers.list("record-route"), ["<sip:p;lr>"]);
@@ -194,7 +68,7 @@ test("their call: ringing, accepted, hung up by them (RFC 3261 §13.3, §15.1.2)
   assert.deepEqual(bench.told, ["invite 1", "established", "ended bye"]);
 });
 
-const REJECTIONS: { name: string; act: (bench: Bench) => void; sent: string[]; told: string }[] = [
+const REJECTIONS: { name: string; act: (bench: TimedBench) => void; sent: string[]; told: string }[] = [
   { name: "we reject it", act: (bench) => bench.calls.reject(1, 486), sent: ["486"], told: "ended local" },
   { name: "we end it", act: (bench) => bench.calls.end(1), sent: ["480"], told: "ended local" },
   { name: "CANCEL", act: (bench) => assert.ok(bench.calls.onCancel("s1INVITE")), sent: ["487"], told: "ended canceled" },
@@ -203,7 +77,7 @@ const REJECTIONS: { name: string; act: (bench: Bench) => void; sent: string[]; t
 ];
 for (const { name, act, sent, told } of REJECTIONS) {
   test(`an unanswered call of theirs ends once: ${name} (RFC 3261 §9.2, §13.3.1, §15.1.2)`, () => {
-    const bench = new Bench();
+    const bench = new TimedBench();
     bench.receive("INVITE", 1, [["Expires", "20"]], 1);
     bench.calls.ring(1, 180);
     bench.look();
@@ -215,7 +89,7 @@ for (const { name, act, sent, told } of REJECTIONS) {
   });
 }
 test("a call that rings is told so each minute (RFC 3261 §13.3.1.1)", () => {
-  const bench = new Bench();
+  const bench = new TimedBench();
   bench.receive("INVITE", 1);
   bench.calls.ring(1, 180);
   bench.run(30_000);
@@ -227,7 +101,7 @@ test("a call that rings is told so each minute (RFC 3261 §13.3.1.1)", () => {
 });
 
 test("a 2xx is repeated until its ACK, and only once its ticket is safe (RFC 3261 §13.3.1.4, DESIGN §5)", () => {
-  const bench = new Bench();
+  const bench = new TimedBench();
   const ticket = { safe: false, onSafe: () => undefined };
   bench.receive("INVITE", 1, [], 1);
   bench.calls.accept(1, ANSWER, ticket as Ticket);
@@ -241,7 +115,7 @@ test("a 2xx is repeated until its ACK, and only once its ticket is safe (RFC 326
   assert.deepEqual(bench.look(), []);
 });
 test("a 2xx without ACK for 64*T1 ends in BYE, and the call has failed (RFC 3261 §13.3.1.4)", () => {
-  const bench = new Bench();
+  const bench = new TimedBench();
   bench.receive("INVITE", 1, [], 1);
   bench.calls.accept(1, ANSWER);
   bench.run(31_900);
@@ -252,7 +126,7 @@ test("a 2xx without ACK for 64*T1 ends in BYE, and the call has failed (RFC 3261
 });
 for (const acked of [true, false]) {
   test(`ended before the ACK: BYE waits for ${acked ? "it" : "64*T1"} (RFC 3261 §15)`, () => {
-    const bench = new Bench();
+    const bench = new TimedBench();
     bench.receive("INVITE", 1, [], 1);
     bench.calls.accept(1, ANSWER);
     bench.calls.end(1);
@@ -266,7 +140,7 @@ for (const acked of [true, false]) {
   });
 }
 
-const FINALS: { name: string; act: (bench: Bench) => void; told: string }[] = [
+const FINALS: { name: string; act: (bench: TimedBench) => void; told: string }[] = [
   { name: "486", act: (bench) => bench.answer("INVITE", 486), told: "ended rejected 486" },
   { name: "302", act: (bench) => bench.answer("INVITE", 302), told: "ended rejected 302" },
   { name: "no answer", act: (bench) => bench.calls.onFailure("c1", "timeout"), told: "ended failed timeout" },
@@ -274,13 +148,13 @@ const FINALS: { name: string; act: (bench: Bench) => void; told: string }[] = [
 ];
 for (const { name, act, told } of FINALS) {
   test(`our call ends on ${name} (RFC 3261 §13.2.2)`, () => {
-    const bench = new Bench();
+    const bench = new TimedBench();
     bench.calls.invite(CALL);
     act(bench);
     assert.deepEqual([bench.look(), bench.told, bench.calls.count], [["INVITE"], [told], 0]);
   });
 }
-const CANCELS: { name: string; act: (bench: Bench) => void; sent: string[] }[] = [
+const CANCELS: { name: string; act: (bench: TimedBench) => void; sent: string[] }[] = [
   { name: "answered 487", act: (bench) => bench.answer("INVITE", 487), sent: [] },
   { name: "answered 401, which is not tried again", act: (bench) => bench.answer("INVITE", 401), sent: [] },
   { name: "never answered", act: (bench) => bench.calls.onFailure("c1", "timeout"), sent: [] },
@@ -296,7 +170,7 @@ const CANCELS: { name: string; act: (bench: Bench) => void; sent: string[] }[] =
 ];
 for (const { name, act, sent } of CANCELS) {
   test(`our call, canceled, ${name} (RFC 3261 §9.1, §15)`, () => {
-    const bench = new Bench();
+    const bench = new TimedBench();
     const call = bench.calls.invite({ ...CALL, credentials: { user: "alice", password: "secret" } });
     bench.answer("INVITE", 180);
     bench.calls.end(call);
@@ -307,7 +181,7 @@ for (const { name, act, sent } of CANCELS) {
   });
 }
 test("a 2xx that comes again gets the same ACK again, after the end of the call too (RFC 3261 §13.2.2.4)", () => {
-  const bench = new Bench();
+  const bench = new TimedBench();
   const call = bench.calls.invite(CALL);
   bench.answer("INVITE", 200);
   bench.answer("INVITE", 200); // the owner has not said yet what the ACK holds
@@ -325,7 +199,7 @@ test("a 2xx that comes again gets the same ACK again, after the end of the call 
   assert.equal(bench.calls.onResponse(response(message, 200, undefined, "b"), id, FLOW), false, "64*T1 later no longer");
 });
 test("a second fork's 2xx is acknowledged and hung up, the first stands (RFC 3261 §13.2.2.4)", () => {
-  const bench = new Bench();
+  const bench = new TimedBench();
   const call = bench.calls.invite(CALL);
   bench.answer("INVITE", 180, "c", [["Contact", "<sip:c@c>"]]);
   bench.answer("INVITE", 200, "b");
@@ -339,7 +213,7 @@ test("a second fork's 2xx is acknowledged and hung up, the first stands (RFC 326
   assert.deepEqual([bench.told, bench.calls.count], [["180", "answered 200"], 1]);
 });
 test(`an INVITE makes at most ${LIMITS.sipForks} dialogs; early ones give way (sipForks)`, () => {
-  const bench = new Bench();
+  const bench = new TimedBench();
   bench.calls.invite(CALL);
   for (let fork = 0; fork <= LIMITS.sipForks; fork++) bench.answer("INVITE", 180, `early${fork}`);
   assert.equal(bench.calls.dropped.forks, 1);
@@ -360,7 +234,7 @@ const CHALLENGE = (status: 401 | 407, nonce: string, stale = false): Fields => [
 const CREDENTIALS = { credentials: { user: "alice", password: "secret" } };
 for (const status of [401, 407] as const) {
   test(`a ${status} is answered with credentials, a higher CSeq and the same Call-ID (RFC 3261 §22.2, §22.3, §8.1.3.5)`, () => {
-    const bench = new Bench();
+    const bench = new TimedBench();
     const call = bench.calls.invite({ ...CALL, ...CREDENTIALS });
     const first = bench.lastRequest("INVITE").message.headers;
     bench.answer("INVITE", status, "p", CHALLENGE(status, "n1"));
@@ -381,7 +255,7 @@ for (const status of [401, 407] as const) {
   });
 }
 test("a wrong password ends the call with the second 401, a stale nonce is tried once more (RFC 3261 §22.2)", () => {
-  const bench = new Bench();
+  const bench = new TimedBench();
   bench.calls.invite({ ...CALL, ...CREDENTIALS });
   bench.answer("INVITE", 401, "p", CHALLENGE(401, "n1"));
   bench.answer("INVITE", 401, "p", CHALLENGE(401, "n2", true));
@@ -461,13 +335,13 @@ test("what belongs to no dialog is answered 481, what is no call's is left to ot
   assert.equal(bench.calls.onCancel("unknown"), false);
 });
 test("an INVITE that comes by two ways is a call once: 482 (RFC 3261 §8.2.2.2)", () => {
-  const bench = new Bench();
+  const bench = new TimedBench();
   bench.receive("INVITE", 1, [], 1, "<sip:alice@x>");
   bench.receive("INVITE", 1, [], 1, "<sip:alice@x>");
   assert.deepEqual([bench.look(), bench.told], [["482"], ["invite 1"]]);
 });
 test("an INVITE without Contact is answered 400, one that requires what we lack 420 (RFC 3261 §12.1.1, §8.2.2.3)", () => {
-  const bench = new Bench();
+  const bench = new TimedBench();
   const bare = request("INVITE", sipUri({ host: "a" }), [
     ["From", "<sip:b@x>;tag=1"],
     ["To", "<sip:a@x>"],
@@ -490,8 +364,8 @@ test("refresh asks whether the far end is there: a 200 is acknowledged, the sess
   assert.equal(bench.told.length, 1);
 });
 for (const [name, act] of [
-  ["481", (bench: Bench) => bench.answer("INVITE", 481)],
-  ["nothing", (bench: Bench) => bench.calls.onFailure(bench.lastRequest("INVITE").id, "timeout")],
+  ["481", (bench: TimedBench) => bench.answer("INVITE", 481)],
+  ["nothing", (bench: TimedBench) => bench.calls.onFailure(bench.lastRequest("INVITE").id, "timeout")],
 ] as const) {
   test(`a refresh that is answered ${name} ends the call with BYE (RFC 3261 §12.2.1.2, §14.1)`, () => {
     const { bench, call } = calling();
@@ -534,7 +408,7 @@ test("BYEs that cross end the call once, by us (RFC 3261 §15.1)", () => {
   );
 });
 test("a BYE before our owner has acknowledged is answered, and so is the 2xx (RFC 3261 §13.2.2.4)", () => {
-  const bench = new Bench();
+  const bench = new TimedBench();
   bench.calls.invite(CALL);
   bench.answer("INVITE", 200);
   bench.receiveFromCalled("BYE", 5);
@@ -547,7 +421,7 @@ test("a BYE before our owner has acknowledged is answered, and so is the 2xx (RF
   );
 });
 test("a BYE in our early dialog ends it, and its 2xx, should it come, is hung up (RFC 3261 §15)", () => {
-  const bench = new Bench();
+  const bench = new TimedBench();
   bench.calls.invite(CALL);
   bench.answer("INVITE", 180);
   bench.receiveFromCalled("BYE", 5);
@@ -562,7 +436,7 @@ test("a BYE in our early dialog ends it, and its 2xx, should it come, is hung up
 });
 for (const fullStatus of [486, 503] as const) {
   test(`above maxCalls an INVITE is answered ${fullStatus}, and ours ends as with 503 (sipCalls)`, () => {
-    const bench = new Bench({ maxCalls: 1, fullStatus });
+    const bench = new TimedBench({ maxCalls: 1, fullStatus });
     bench.receive("INVITE", 1);
     bench.receive("INVITE", 2, [["Call-ID", "other"]], undefined, "<sip:alice@x>");
     bench.calls.invite(CALL);
