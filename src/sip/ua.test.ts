@@ -262,6 +262,23 @@ for (const { name, status, fields = [], fromMs, toMs } of FAILURES) {
     assert.equal(app.told.at(-1), "registered 3600");
   });
 }
+simTest("a WebSocket on which a refresh was answered 500 is kept, one that is silent is not (RFC 5626 §4.5)", (net) => {
+  const server = new Server(net, "ds1", "10.0.0.1");
+  const app = new App(net, ws("10.0.0.1"));
+  app.ua.register();
+  net.run(1_000);
+  const { flow } = server;
+  server.first.push([500, []]);
+  net.run(1_900_000);
+  assert.deepEqual(app.told.slice(2), ["waiting", "trying", "registered 3600"]);
+  assert.equal(server.flow?.id, flow?.id);
+  server.silent = true;
+  net.run(1_850_000);
+  server.silent = false;
+  net.run(300_000);
+  assert.equal(app.told.at(-1), "registered 3600");
+  assert.notEqual(server.flow?.id, flow?.id);
+});
 simTest("waits double up to half an hour (RFC 5626 §4.5)", (net) => {
   const app = new App(net, ws("10.0.0.99"));
   app.ua.register();

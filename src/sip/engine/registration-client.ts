@@ -150,7 +150,8 @@ export class RegistrationClient {
     this.#connecting = true;
     this.#at(0, () => {
       this.#ports.told({ kind: "trying" });
-      this.#ports.connect(this.#failures % this.#servers);
+      if (this.#to) this.onConnected(this.#to);
+      else this.#ports.connect(this.#failures % this.#servers);
     });
   }
 
@@ -217,6 +218,7 @@ export class RegistrationClient {
     this.#failures++;
     const rounds = Math.floor(this.#failures / this.#servers);
     const nextServer = this.#failures % this.#servers !== 0;
+    if (!response || this.#servers > 1) this.#to = undefined; // a flow that answers is kept: calls may be on it
     const longestSec = Math.min(MAX_WAIT_SEC, BASE_SEC * 2 ** rounds);
     const waitMs = Math.round(longestSec * (500 + (500 * this.#dice()) / 65_536)); // 50 to 100 %
     const retryAfterSec = Math.min((response && numberOf(response, "retry-after")) ?? 0, LIMITS.sipRetryAfterSec);
