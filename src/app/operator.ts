@@ -38,14 +38,18 @@ export async function runOperator(
     await new Promise<void>((done) => operator.registration.registration.ensureAccount(account, done));
   const webContext = operator.context("web", "web");
   const web = startWeb(webContext, plan.web);
-  const serving = (): boolean => webContext.overlay.members().every(({ phase }) => phase === "serving");
+  const expected = ["broker", "registration", "web", ...plan.sites.flatMap(({ ds, edge }) => [ds.id, edge.id])];
+  const late = (): string[] => {
+    const serving = webContext.overlay.members().filter(({ phase }) => phase === "serving");
+    return expected.filter((id) => !serving.some((member) => member.id === id));
+  };
   const deadlineMs = host.nowMs() + READY_WITHIN_MS;
-  while (faults.length === 0 && !serving() && host.nowMs() < deadlineMs) await pause(READY_POLL_MS);
-  const late = webContext.overlay.members().filter(({ phase }) => phase !== "serving");
+  while (faults.length === 0 && late().length > 0 && host.nowMs() < deadlineMs) await pause(READY_POLL_MS);
   const stop = (): Promise<void> => stopAll(web, operator);
-  if (faults.length > 0 || late.length > 0) {
+  const missing = late();
+  if (faults.length > 0 || missing.length > 0) {
     await stop();
-    throw new UsageError(faults[0] ?? `Not ready within ${READY_WITHIN_MS / 1_000} s: ${late.map(({ id }) => id).join(", ")}`);
+    throw new UsageError(faults[0] ?? `Not ready within ${READY_WITHIN_MS / 1_000} s: ${missing.join(", ")}`);
   }
   return { tapped, stop };
 }

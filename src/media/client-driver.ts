@@ -1,4 +1,5 @@
 import type { Address, Clock, DatagramBind, DatagramPort, Host, Timer } from "#host/host.ts";
+import { CleanStart } from "./engine/clean-start.ts";
 import type { Clip } from "./engine/clip.ts";
 import { LoopedSource } from "./engine/looped-source.ts";
 import { Receiver, type ReceiverStats } from "./engine/receiver.ts";
@@ -72,13 +73,15 @@ export class RtpSender {
 
 /** A viewer's receiver: a group with its only source (RFC 4607), or a unicast port; TS octets in order out. */
 export class RtpReceiver {
+  readonly #host: Host;
   readonly #receiver: Receiver;
+  readonly #start = new CleanStart();
   readonly #packets: (packets: Uint8Array) => void;
   readonly #port: DatagramPort;
   readonly #alarm: Alarm;
 
   /**
-   * `packets` is handed whole TS packets in order, which are its to keep. `multicastInterface` is the local address of the
+   * `packets` is handed whole TS packets in order, from PAT, PMT and a key frame on, which are its to keep. `multicastInterface` is the local address of the
    * interface on which the group is joined. `failed` is told when the socket cannot be had or broke.
    */
   constructor(
@@ -88,6 +91,7 @@ export class RtpReceiver {
     packets: (packets: Uint8Array) => void,
     failed: (error: Error) => void,
   ) {
+    this.#host = host;
     this.#packets = packets;
     const senderHost = source.kind === "group" ? source.source : source.senderHost;
     this.#receiver = new Receiver({ senderHost, lockSsrc: false });
@@ -109,7 +113,10 @@ export class RtpReceiver {
   }
 
   #deliver(inOrder: readonly Uint8Array[]): void {
-    for (const packets of inOrder) this.#packets(packets);
+    for (const octets of inOrder) {
+      const packets = this.#start.packets(octets, this.#host.nowMs());
+      if (packets.length > 0) this.#packets(packets);
+    }
     this.#alarm.set(this.#receiver.nextDeadlineMs);
   }
 }
