@@ -62,6 +62,7 @@ export function planDemo(options: DemoOptions, pages: string): DemoPlan {
     broker: {
       cops: brokerCops,
       topology: {
+        groupPort: options.basePort + 4,
         edges: sites.map(({ edge, name }, at) => ({
           id: edge.id,
           site: name,

@@ -133,10 +133,11 @@ export class Broker implements PdpUser {
   }
 
   #policyOf(edgeId: string): EdgePolicy {
-    const index = this.#network.topology.edges.findIndex(({ id }) => id === edgeId);
-    const edge = this.#network.topology.edges[index];
+    const { edges, groupPort } = this.#network.topology;
+    const index = edges.findIndex(({ id }) => id === edgeId);
+    const edge = edges[index];
     if (!edge) throw new Error(`Cannot provision ${edgeId}: it opened without being in the topology`);
-    return policyOf(edge, index);
+    return policyOf(edge, index, groupPort);
   }
 
   /** The sink's request carries the whole path: the source's adds nothing (PROTOCOL §7). */

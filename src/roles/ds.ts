@@ -1,7 +1,7 @@
 import { hex, utf8 } from "#base/bytes.ts";
 import { checkUserToken, USER_TOKEN_COOKIE } from "#base/user-token.ts";
 import { CLIENT_TYPE, CopsPep } from "#cops/index.ts";
-import { type Handshake, type Host, type Refusal, showAddress } from "#host/host.ts";
+import { type Handshake, type Host, type Refusal, showAddress, type Timer } from "#host/host.ts";
 import type { RegistrationPushes, RegistrationTopics } from "#registration/types.ts";
 import { type Binding, Calls, Challenger, Registrar, SipDriver, UdpTransport, WsListener, type WsPeer } from "#sip/index.ts";
 import type { SipRequest } from "#sip/wire/message.ts";
@@ -90,14 +90,16 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
       failed: (error) => failed(`SIP over WebSocket at ${showAddress(config.ws)}`, error),
     }),
   );
-  learnSubscribers(context, directory);
+  const stopLearning = learnSubscribers(context, directory);
   return {
     calls: channelCalls,
     admission,
     stop(stopped) {
+      stopLearning();
       overlay.leave();
       admission.stop();
       pep.stop();
+      calls.stop();
       sip.stop();
       stopped();
     },
@@ -121,21 +123,26 @@ function admit(handshake: Handshake, host: Host, key: Uint8Array, origins: reado
 }
 
 /** Takes what registration pushes, asks once for all that was before, and serves from then on (DESIGN §5). */
-function learnSubscribers({ host, overlay, log }: RoleContext, directory: Directory): void {
+function learnSubscribers({ host, overlay, log }: RoleContext, directory: Directory): () => void {
   overlay.handle("push.subscriber", (body) => directory.putSubscriber(body as RegistrationPushes["push.subscriber"]));
   overlay.handle("push.channel", (body) => directory.putChannel(body as RegistrationPushes["push.channel"]));
-  const catchUp = (): void => {
-    const again = (): void => void host.timer(host.nowMs() + CATCH_UP_EVERY_MS, catchUp);
+  let retry: Timer | undefined;
+  const catchUp = (after?: string): void => {
+    const again = (): void => {
+      retry = host.timer(host.nowMs() + CATCH_UP_EVERY_MS, () => catchUp(after));
+    };
     const registration = overlay.members("registration")[0];
     if (!registration) return again();
-    overlay.request(registration.id, "registration.catch-up", {}, (reply) => {
+    overlay.request(registration.id, "registration.catch-up", after === undefined ? {} : { after }, (reply) => {
       if (!reply.ok) return again();
-      const { subscribers, channels } = reply.body as unknown as RegistrationTopics["registration.catch-up"]["reply"];
+      const { subscribers, channels, next } = reply.body as unknown as RegistrationTopics["registration.catch-up"]["reply"];
       for (const record of subscribers) directory.putSubscriber(record);
       for (const record of channels) directory.putChannel(record);
+      if (next !== undefined) return catchUp(next);
       overlay.setPhase("serving");
-      log.info("DS serves", { id: overlay.self.id, subscribers: subscribers.length });
+      log.info("DS serves", { id: overlay.self.id });
     });
   };
   catchUp();
+  return () => retry?.cancel();
 }

@@ -23,6 +23,8 @@ export interface BrokerConfig {
   readonly topology: Topology;
 }
 export interface Topology {
+  /** UDP port of every group. Default 5004. Operators that share a machine's loopback need different ones. */
+  readonly groupPort?: number;
   readonly edges: readonly {
     readonly id: string; // the edge's PEPID and member id
     readonly site: string;

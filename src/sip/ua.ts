@@ -126,6 +126,8 @@ export class UserAgent implements TransactionUser {
   }
   /** Closes everything at once, without goodbye: `unregister` and `calls.end` come before. */
   stop(): void {
+    this.#registration.stop();
+    this.#calls.stop();
     this.#driver.stop();
   }
 

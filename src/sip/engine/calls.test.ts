@@ -72,7 +72,7 @@ const REJECTIONS: { name: string; act: (bench: TimedBench) => void; sent: string
   { name: "we reject it", act: (bench) => bench.calls.reject(1, 486), sent: ["486"], told: "ended local" },
   { name: "we end it", act: (bench) => bench.calls.end(1), sent: ["480"], told: "ended local" },
   { name: "CANCEL", act: (bench) => assert.ok(bench.calls.onCancel("s1INVITE")), sent: ["487"], told: "ended canceled" },
-  { name: "BYE in the early dialog", act: (bench) => bench.receive("BYE", 2), sent: ["200", "487"], told: "ended bye" },
+  { name: "BYE in the early dialog", act: (bench) => bench.receive("BYE", 2), sent: ["487", "200"], told: "ended bye" },
   { name: "Expires passes", act: (bench) => bench.run(20_000), sent: ["487"], told: "ended canceled" },
 ];
 for (const { name, act, sent, told } of REJECTIONS) {
@@ -415,7 +415,7 @@ test("a BYE before our owner has acknowledged is answered, and so is the 2xx (RF
   assert.deepEqual(
     [bench.look(), bench.told],
     [
-      ["INVITE", "200", "ACK"],
+      ["INVITE", "ACK", "200"],
       ["answered 200", "ended bye"],
     ],
   );
@@ -429,7 +429,7 @@ test("a BYE in our early dialog ends it, and its 2xx, should it come, is hung up
   assert.deepEqual(
     [bench.look(), bench.told],
     [
-      ["INVITE", "200", "CANCEL", "ACK", "BYE"],
+      ["INVITE", "CANCEL", "200", "ACK", "BYE"],
       ["180", "ended bye"],
     ],
   );

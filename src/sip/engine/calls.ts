@@ -61,6 +61,11 @@ export class Calls implements CallPort {
     return this.#legs.find(request) !== undefined;
   }
 
+  /** At once and without goodbye: nothing is sent or told by itself any more. */
+  stop(): void {
+    this.#alarms.clear();
+  }
+
   // What the owner asks for
 
   /** A call above `maxCalls` ends at once, as if a 503 had come. */
@@ -189,9 +194,12 @@ export class Calls implements CallPort {
     else this.#answer(request, id, 405, [["Allow", ALLOW]]);
   }
 
+  /** The owner hears of it first: what he gives back is given back when the 200 arrives (PROTOCOL §6). */
   #onBye(leg: Leg, bye: SipRequest, id: ServerTxId): void {
+    if (leg.phase !== "leaving") this.#endByBye(leg, bye); // our own BYE crosses it, and tells the end
     this.#answer(bye, id, 200);
-    if (leg.phase === "leaving") return; // our own BYE crosses it, and tells the end
+  }
+  #endByBye(leg: Leg, bye: SipRequest): void {
     if (leg.answering !== undefined) this.#answer(leg.invite, leg.answering, 487, [], leg.dialog?.localTag); // §15.1.2
     if (leg.phase === "calling" && leg.asking) this.#ports.transactions.cancel(leg.asking.tx);
     this.ack(leg.id); // where the owner has not done so

@@ -137,6 +137,12 @@ export class RegistrationClient {
     return true;
   }
 
+  /** At once, without goodbye. */
+  stop(): void {
+    this.#wanted = false;
+    this.#alarms.clear();
+  }
+
   /** The flow we are registered on is gone: another one, at once (RFC 5626 §4.5). */
   onFlowClosed(flow: Flow): void {
     if (!this.#to || !("id" in this.#to) || this.#to.id !== flow.id) return;

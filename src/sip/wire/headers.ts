@@ -94,7 +94,8 @@ export class Headers {
     return this.add(name, value);
   }
   remove(name: string): this {
-    this.#fields = this.#fields.filter((field) => field.name !== name);
+    const removed = canonical(name);
+    this.#fields = this.#fields.filter((field) => field.name !== removed);
     return this;
   }
   fields(): readonly HeaderField[] {

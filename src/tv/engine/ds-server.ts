@@ -68,6 +68,7 @@ export class DsServer implements TransactionUser {
   /** Whoever was on a connection is gone with it: nothing of his stays reserved. */
   onFlowClosed(flow: Flow): void {
     for (const call of this.#ports.calls.callsOn(flow)) this.#ports.calls.end(call);
+    this.#ports.registrar.onFlowClosed(flow);
   }
 
   #register(request: SipRequest, id: ServerTxId, flow: Flow): void {
