@@ -122,7 +122,7 @@ export class End {
   }
 
   #arrived(items: readonly Item[]): void {
-    if (!this.host.alive) return;
+    if (!this.host.alive) return this.#unanswered();
     const data: Payload[] = [];
     for (const item of items) {
       if (item.kind === "data") data.push(item.data);
@@ -133,6 +133,12 @@ export class End {
       }
     }
     this.#tell(data);
+  }
+
+  /** A machine that is up again resets what it does not know; while it is down the peer goes on trying. */
+  #unanswered(): void {
+    this.host.unanswered.add(this);
+    if (this.#fabric.hosts.get(this.host.name)?.alive) this.host.succeeded();
   }
 
   #tell(batch: readonly Payload[]): void {

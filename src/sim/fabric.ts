@@ -1,15 +1,23 @@
 import type { TapEvent } from "#host/tap.ts";
 import { Agenda } from "./agenda.ts";
+import { Link } from "./link.ts";
 import { Random } from "./random.ts";
 import type { SimHost } from "./sim-host.ts";
 import { TraceHash } from "./trace-hash.ts";
 import type { Faults } from "./types.ts";
 
-const BETWEEN_MACHINES: Faults = { loss: 0, duplicate: 0, delayMs: 1, jitterMs: 0 };
+const BETWEEN_MACHINES: Faults = {
+  loss: 0,
+  bursts: undefined,
+  duplicate: 0,
+  reorder: 0,
+  delayMs: 1,
+  jitterMs: 0,
+  kbps: Infinity,
+  queueBytes: 64 * 1024,
+};
 /** Not 0: two programs that answer each other at once must not stop the clock. */
 const WITHIN_MACHINE: Faults = { ...BETWEEN_MACHINES, delayMs: 0.01 };
-
-const pairOf = (a: string, b: string): string => (a < b ? `${a} ${b}` : `${b} ${a}`);
 
 /** What lies between the machines: clock, delays, faults, cuts, and the trace of all that was sent. */
 export class Fabric {
@@ -19,8 +27,9 @@ export class Fabric {
   readonly byAddress = new Map<string, SimHost>();
   readonly hash = new TraceHash();
   readonly onSent: (event: TapEvent) => void;
-  readonly #faults = new Map<string, Faults>();
-  readonly #stalled = new Map<string, Set<() => void>>(); // pairs that are cut, and what waits for them to heal
+  /** What a machine's wall clock is ahead of the true time, ms. */
+  readonly wallAheadMs = new Map<string, number>();
+  readonly #links = new Map<string, Link>(); // by "from>to"
   readonly #handlingMs = new Map<string, number>();
   readonly #random: Random;
 
@@ -30,31 +39,17 @@ export class Fabric {
     this.#random = new Random(seed, "faults");
   }
 
-  setFaults(a: string, b: string, faults: Partial<Faults>): void {
-    this.#faults.set(pairOf(a, b), { ...this.faults(a, b), ...faults });
+  link(from: string, to: string): Link {
+    const name = `${from}>${to}`;
+    const known = this.#links.get(name);
+    if (known) return known;
+    const link = new Link(from === to ? WITHIN_MACHINE : BETWEEN_MACHINES, this.#random);
+    this.#links.set(name, link);
+    return link;
   }
 
-  faults(a: string, b: string): Faults {
-    return this.#faults.get(pairOf(a, b)) ?? (a === b ? WITHIN_MACHINE : BETWEEN_MACHINES);
-  }
-
-  cut(a: string, b: string): void {
-    if (!this.isCut(a, b)) this.#stalled.set(pairOf(a, b), new Set());
-  }
-
-  heal(a: string, b: string): void {
-    const waiting = this.#stalled.get(pairOf(a, b));
-    this.#stalled.delete(pairOf(a, b));
-    for (const resume of waiting ?? []) this.agenda.at(this.agenda.nowMs, resume);
-  }
-
-  isCut(a: string, b: string): boolean {
-    return this.#stalled.has(pairOf(a, b));
-  }
-
-  /** `resume` runs once the pair heals; asked for twice, it still runs once. */
-  onHeal(a: string, b: string, resume: () => void): void {
-    this.#stalled.get(pairOf(a, b))?.add(resume);
+  heal(from: string, to: string): void {
+    for (const resume of this.link(from, to).heal()) this.agenda.at(this.agenda.nowMs, resume);
   }
 
   setHandling(name: string, port: number, ms: number): void {
@@ -67,11 +62,6 @@ export class Fabric {
 
   happens(share: number): boolean {
     return share > 0 && this.#random.share() < share;
-  }
-
-  delayMs(from: string, to: string): number {
-    const { delayMs, jitterMs } = this.faults(from, to);
-    return jitterMs > 0 ? delayMs + jitterMs * this.#random.share() : delayMs;
   }
 
   /** 1..below-1: where to cut a chunk, so that every reader meets frames in pieces. */

@@ -1,3 +1,3 @@
 export { simNetwork } from "./network.ts";
 export { runTwice, simTest } from "./sim-test.ts";
-export type { Faults, SimNetwork } from "./types.ts";
+export type { Crash, Faults, SimNetwork } from "./types.ts";

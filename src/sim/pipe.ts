@@ -20,7 +20,7 @@ export class Pipe<Item> {
 
   push(item: Item, octets: number, handlingMs: number): void {
     const { agenda } = this.#fabric;
-    const atMs = agenda.nowMs + this.#fabric.delayMs(this.#from, this.#to) + handlingMs;
+    const atMs = agenda.nowMs + this.#fabric.link(this.#from, this.#to).streamMs(octets, agenda.nowMs) + handlingMs;
     this.#items.push({ item, octets, atMs });
     this.queuedBytes += octets;
     agenda.at(atMs, this.#deliver);
@@ -33,8 +33,9 @@ export class Pipe<Item> {
   }
 
   readonly #deliver = (): void => {
-    if (this.#fabric.isCut(this.#from, this.#to)) {
-      this.#fabric.onHeal(this.#from, this.#to, this.#deliver);
+    const link = this.#fabric.link(this.#from, this.#to);
+    if (link.isCut) {
+      link.onHeal(this.#deliver);
       return;
     }
     const { nowMs } = this.#fabric.agenda;

@@ -52,7 +52,7 @@ export class SimDatagrams implements DatagramPort {
   #send(bytes: Uint8Array, to: Address): void {
     const local = { host: this.#host.address, port: this.#port };
     const receivers = isMulticast(to.host) ? [...this.#fabric.hosts.values()] : [this.#fabric.byAddress.get(to.host)];
-    const arrivals = receivers.flatMap((receiver) => (receiver ? this.#arrivals(receiver, to) : []));
+    const arrivals = receivers.flatMap((receiver) => (receiver ? this.#arrivals(receiver, to, bytes.length) : []));
     const event = {
       atMs: this.#fabric.agenda.nowMs,
       node: this.#host.name,
@@ -64,19 +64,18 @@ export class SimDatagrams implements DatagramPort {
     this.#fabric.sent({ ...event, bytes, ...(arrivals.length === 0 && { lost: true }) });
     for (const { receiver, afterMs } of arrivals) {
       this.#fabric.agenda.at(event.atMs + afterMs, () => {
-        if (receiver.alive && !this.#fabric.isCut(this.#host.name, receiver.name)) receiver.datagramArrived(bytes, local, to);
+        const { isCut } = this.#fabric.link(this.#host.name, receiver.name);
+        if (receiver.alive && !isCut) receiver.datagramArrived(bytes, local, to);
       });
     }
   }
 
   /** When the datagram reaches that machine: never, once or twice. */
-  #arrivals(receiver: SimHost, to: Address): { receiver: SimHost; afterMs: number }[] {
-    const [from, at] = [this.#host.name, receiver.name];
+  #arrivals(receiver: SimHost, to: Address, octets: number): { receiver: SimHost; afterMs: number }[] {
     if (isMulticast(to.host) && !receiver.listensTo(to, this.#host.address)) return [];
-    const { loss, duplicate } = this.#fabric.faults(from, at);
-    if (!receiver.alive || this.#fabric.isCut(from, at) || this.#fabric.happens(loss)) return [];
-    const copies = this.#fabric.happens(duplicate) ? 2 : 1;
-    return Array.from({ length: copies }, () => ({ receiver, afterMs: this.#fabric.delayMs(from, at) }));
+    if (!receiver.alive) return [];
+    const delays = this.#fabric.link(this.#host.name, receiver.name).datagram(octets, this.#fabric.agenda.nowMs);
+    return delays.map((afterMs) => ({ receiver, afterMs }));
   }
 
   /** Whether a datagram from there to that group or address is for this socket. */

@@ -27,6 +27,7 @@ import { SimDatagrams } from "./sim-datagrams.ts";
 import { type Disk, SimLog } from "./sim-log.ts";
 import { acceptMessages, connectMessages } from "./sim-messages.ts";
 import { acceptStreams, connectStream } from "./sim-streams.ts";
+import type { Crash } from "./types.ts";
 
 /** 2026-01-01T00:00:00Z: when virtual time starts. */
 const WALL_START_MS = 1_767_225_600_000;
@@ -37,23 +38,27 @@ export class SimHost implements Host {
   readonly name: string;
   readonly address: string;
   alive = true;
+  /** Nobody is there, not even to refuse. */
+  silent = false;
   readonly sockets = new Map<number, SimDatagrams[]>(); // by port
   readonly streamListeners = new Map<number, (server: End) => void>();
   readonly messageListeners = new Map<number, ReturnType<typeof acceptMessages>>();
   readonly ends = new Set<End>();
+  /** Of a machine that is gone: ends that were sent something since. */
+  readonly unanswered = new Set<End>();
   readonly #fabric: Fabric;
   readonly #random: Random;
-  readonly #disks: Map<string, Disk>;
+  readonly #disk: Disk;
   readonly #logs: SimLog[] = [];
   #nextPort = FIRST_FREE_PORT;
 
   /** `life` counts the machine's starts: a restarted one must not draw its old ids again. */
-  constructor(fabric: Fabric, name: string, address: string, life: number, disks: Map<string, Disk>) {
+  constructor(fabric: Fabric, name: string, address: string, life: number, disk: Disk) {
     this.#fabric = fabric;
     this.name = name;
     this.address = address;
     this.#random = new Random(fabric.seed, `host ${name} ${life}`);
-    this.#disks = disks;
+    this.#disk = disk;
   }
 
   nowMs(): number {
@@ -61,7 +66,7 @@ export class SimHost implements Host {
   }
 
   wallMs(): number {
-    return WALL_START_MS + this.#fabric.agenda.nowMs;
+    return WALL_START_MS + this.#fabric.agenda.nowMs + (this.#fabric.wallAheadMs.get(this.name) ?? 0);
   }
 
   timer(atMs: number, fire: () => void): Timer {
@@ -152,9 +157,7 @@ export class SimHost implements Host {
   }
 
   log(name: string): Log {
-    const disk = this.#disks.get(name) ?? { records: [], tornBytes: 0 };
-    this.#disks.set(name, disk);
-    const log = new SimLog(this.#fabric, disk, this.#random);
+    const log = new SimLog(this.#fabric, this.#disk, name, this.#random, () => this.crash("process"));
     this.#logs.push(log);
     return log;
   }
@@ -163,13 +166,22 @@ export class SimHost implements Host {
     return this.#nextPort++;
   }
 
-  /** Its peers see their connections reset, unless they are cut off. */
-  crash(): void {
+  /** Of a process that is gone the peers see their connections reset, unless they are cut off; of a machine, nothing. */
+  crash(how: Crash): void {
     this.alive = false;
-    for (const end of this.ends) end.reset(socketError("ECONNRESET", "connection"));
+    this.silent = how === "machine";
+    if (!this.silent) for (const end of this.ends) end.reset(connectionReset());
     for (const log of this.#logs) log.crash();
     this.sockets.clear();
     this.streamListeners.clear();
     this.messageListeners.clear();
   }
+
+  /** The machine is up again, and knows nothing of the connections that others still have with it (RFC 9293 §3.10.7.1). */
+  succeeded(): void {
+    this.silent = false;
+    for (const end of this.unanswered) end.reset(connectionReset());
+  }
 }
+
+const connectionReset = (): Error => socketError("ECONNRESET", "connection");

@@ -4,10 +4,35 @@ import type { Random } from "./random.ts";
 
 const FLUSH_MS = 1;
 
-/** What a simulated machine has on its disk, under one log's name: outlives the machine. */
-export interface Disk {
+/** What a simulated machine has on its disk under one log's name. */
+export interface LogFile {
   records: Uint8Array[];
   tornBytes: number;
+}
+
+/** A simulated machine's disk: it outlives the machine. */
+export class Disk {
+  isFull = false;
+  readonly #random: Random;
+  readonly #files = new Map<string, LogFile>();
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  file(name: string): LogFile {
+    const file = this.#files.get(name) ?? { records: [], tornBytes: 0 };
+    this.#files.set(name, file);
+    return file;
+  }
+
+  /** A random record of each log is not what was written: it is cut off with all that follows (`Log.replay`). */
+  corrupt(): void {
+    for (const file of this.#files.values()) {
+      const rotten = file.records.splice(this.#random.next() % Math.max(1, file.records.length));
+      file.tornBytes += rotten.reduce((octets, { length }) => octets + length, 0);
+    }
+  }
 }
 
 interface Batch {
@@ -18,12 +43,14 @@ interface Batch {
   readonly ticket: number;
 }
 
-/** Flushes take 1 ms; a crash loses what was not flushed, all of it or a tail, and may tear a record. */
+/** Flushes take 1 ms, and need room; a crash loses what was not flushed, all of it or a tail, and may tear a record. */
 export class SimLog implements Log {
   durableTicket = 0;
   readonly #fabric: Fabric;
   readonly #disk: Disk;
+  readonly #file: LogFile;
   readonly #random: Random;
+  readonly #full: () => void;
   #appended = 0;
   #waiting: Uint8Array[] = []; // appended since the last flush began
   #rewriteTo: readonly Uint8Array[] | undefined;
@@ -32,10 +59,13 @@ export class SimLog implements Log {
   #open = true;
   #onDurable: (ticket: number) => void = () => undefined;
 
-  constructor(fabric: Fabric, disk: Disk, random: Random) {
+  /** `full` is told of a flush that finds no room: the process is to end, as it does on a real disk. */
+  constructor(fabric: Fabric, disk: Disk, name: string, random: Random, full: () => void) {
     this.#fabric = fabric;
     this.#disk = disk;
+    this.#file = disk.file(name);
     this.#random = random;
+    this.#full = full;
   }
 
   append(record: Uint8Array): number {
@@ -60,9 +90,9 @@ export class SimLog implements Log {
     this.#replayed = true;
     this.#fabric.agenda.at(this.#fabric.agenda.nowMs, () => {
       if (!this.#open) return;
-      for (const bytes of this.#disk.records) record(bytes.slice());
-      const { tornBytes } = this.#disk;
-      this.#disk.tornBytes = 0;
+      for (const bytes of this.#file.records) record(bytes.slice());
+      const { tornBytes } = this.#file;
+      this.#file.tornBytes = 0;
       done(tornBytes);
     });
   }
@@ -88,9 +118,9 @@ export class SimLog implements Log {
     if (!this.#flushing || this.#flushing.rewriteTo) return;
     const { records } = this.#flushing;
     const survivors = this.#random.next() % (records.length + 1);
-    this.#disk.records.push(...records.slice(0, survivors));
+    this.#file.records.push(...records.slice(0, survivors));
     const torn = records[survivors];
-    if (torn) this.#disk.tornBytes = this.#random.next() % (torn.length + 8);
+    if (torn) this.#file.tornBytes = this.#random.next() % (torn.length + 8);
   }
 
   #nextBatch(): Batch {
@@ -101,8 +131,8 @@ export class SimLog implements Log {
   }
 
   #commit(batch: Batch): void {
-    if (batch.rewriteTo) this.#disk.records = [...batch.rewriteTo];
-    this.#disk.records.push(...batch.records);
+    if (batch.rewriteTo) this.#file.records = [...batch.rewriteTo];
+    this.#file.records.push(...batch.records);
     this.durableTicket = batch.ticket;
   }
 
@@ -112,6 +142,7 @@ export class SimLog implements Log {
     this.#flushing = batch;
     this.#fabric.agenda.at(this.#fabric.agenda.nowMs + FLUSH_MS, () => {
       if (!this.#open) return;
+      if (this.#disk.isFull) return this.#full();
       this.#flushing = undefined;
       this.#commit(batch);
       this.#flush();

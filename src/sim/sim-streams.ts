@@ -17,6 +17,7 @@ export function dial(
   const client = new End(host, fabric, kind, { local, remote: to });
   client.dialling();
   const target = fabric.byAddress.get(to.host);
+  if (target?.silent) return client;
   if (!target?.alive) {
     client.abort(socketError("ECONNREFUSED", "connect"));
     return client;

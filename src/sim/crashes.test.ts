@@ -1,0 +1,116 @@
+/** What may happen to a machine: its line, its system, its disk, its clock. */
+import assert from "node:assert/strict";
+import { text, utf8 } from "#base/bytes.ts";
+import { LIMITS } from "#base/limits.ts";
+import type { Host, Log, StreamPort } from "#host/host.ts";
+import { type SimNetwork, simTest } from "./index.ts";
+
+const B = { host: "127.0.2.1", port: 80 };
+const untold = { data: () => undefined, closed: () => undefined };
+
+/** A stream from a to b; what a was told, with the time. */
+function connected(net: SimNetwork) {
+  const [a, b] = [net.host("a", "127.0.1.1"), net.host("b", B.host)];
+  const told: string[] = [];
+  const streams: StreamPort[] = [];
+  b.listen(B, {}, { accept: () => untold, failed: assert.fail });
+  const closed = (error?: Error): void => void told.push(`${error?.message} at ${net.nowMs()}`);
+  const opened = (stream: StreamPort): void => void streams.push(stream);
+  a.connect(B, {}, { opened, data: () => undefined, closed });
+  net.run(10);
+  return { a, told, send: (line: string) => streams[0]?.send(utf8(line)) };
+}
+
+simTest("a machine that is gone answers nothing; once it is up again it resets what it does not know", (net) => {
+  const { a, told, send } = connected(net);
+  net.kill("b", "machine");
+  send("lost");
+  net.run(60_000);
+  assert.deepEqual(told, []);
+  const closed = (error?: Error): void => void told.push(`${error?.message} at ${net.nowMs()}`);
+  a.connect(B, {}, { ...untold, closed });
+  net.run(LIMITS.connectMs);
+  assert.deepEqual(told, ["connect ETIMEDOUT at 70010"]);
+  net.host("b", B.host);
+  net.run(10);
+  assert.deepEqual(told.slice(1), ["connection ECONNRESET at 70011"]);
+});
+
+simTest("a machine that comes back before anything was sent to it resets what is sent then", (net) => {
+  const { told, send } = connected(net);
+  net.kill("b", "machine");
+  net.run(10);
+  net.host("b", B.host);
+  net.run(10);
+  assert.deepEqual(told, []);
+  send("to somebody else");
+  net.run(10);
+  assert.deepEqual(told, ["connection ECONNRESET at 32"]);
+});
+
+simTest("a one-way cut stops one direction only", (net) => {
+  const [a, b] = [net.host("a", "127.0.1.1"), net.host("b", B.host)];
+  const heard: string[] = [];
+  const socket = (host: Host) =>
+    host.datagram({ host: "0.0.0.0", port: 9 }, { datagram: (bytes) => void heard.push(text(bytes)), failed: assert.fail });
+  const [ofA, ofB] = [socket(a), socket(b)];
+  net.cutOneWay("a", "b");
+  const exchange = (): void => {
+    ofA.send(utf8("from a"), { host: B.host, port: 9 });
+    ofB.send(utf8("from b"), { host: "127.0.1.1", port: 9 });
+    net.run(10);
+  };
+  exchange();
+  assert.deepEqual([heard, net.fate("a", "b"), net.fate("b", "a")], [["from b"], [], [1]]);
+  net.heal("a", "b");
+  exchange();
+  assert.deepEqual(heard.sort(), ["from a", "from b", "from b"]);
+});
+
+/** The log "rows" of machine a, replayed. */
+function openLog(net: SimNetwork): { log: Log; records: string[]; torn: () => number } {
+  const log = net.host("a", "127.0.1.1").log("rows");
+  const records: string[] = [];
+  let torn = -1;
+  log.replay(
+    (record) => void records.push(text(record)),
+    (tornBytes) => {
+      torn = tornBytes;
+    },
+  );
+  net.run(1);
+  return { log, records, torn: () => torn };
+}
+const WRITTEN = ["a", "b", "c", "d"];
+
+simTest("a record that rots takes those after it along", (net) => {
+  const { log } = openLog(net);
+  for (const record of WRITTEN) log.append(utf8(record));
+  net.run(10);
+  net.kill("a");
+  net.corruptLogs("a");
+  const { records, torn } = openLog(net);
+  assert.ok(records.length < WRITTEN.length);
+  assert.deepEqual([records, torn()], [WRITTEN.slice(0, records.length), WRITTEN.length - records.length]);
+});
+
+simTest("a full disk ends the process at its next flush; what was on the disk is kept", (net) => {
+  const { log } = openLog(net);
+  log.append(utf8("kept"));
+  net.run(10);
+  net.fillDisk("a", true);
+  log.append(utf8("no room"));
+  assert.throws(() => net.host("a", "127.0.1.1"), /running/);
+  net.run(1);
+  net.fillDisk("a", false);
+  assert.equal(openLog(net).records[0], "kept");
+});
+
+simTest("a wall clock may stand wrong, over a restart too, and the monotonic one does not care", (net) => {
+  const a = net.host("a", "127.0.1.1");
+  const rightMs = net.host("b", B.host).wallMs();
+  net.setWall("a", -3_600_000);
+  assert.deepEqual([a.wallMs() - rightMs, a.nowMs()], [-3_600_000, 0]);
+  net.kill("a");
+  assert.equal(net.host("a", "127.0.1.1").wallMs() - rightMs, -3_600_000);
+});
