@@ -27,7 +27,13 @@ export async function runOperator(
 ): Promise<RunningOperator> {
   const tapped = tracing(host, plan, means.trace);
   const faults: string[] = [];
-  const operator = startOperator(plan, {
+  const parts = {
+    brokers: [{ id: "broker", ...plan.broker }],
+    registration: { id: "registration", ...plan.registration },
+    edges: plan.sites.map(({ edge }) => edge),
+    servers: plan.sites.map(({ ds }) => ds),
+  };
+  const operator = startOperator(parts, {
     host: tapped,
     carrier: new InProcessCarrier(),
     log: means.log,
@@ -35,7 +41,7 @@ export async function runOperator(
     failed: (what, error) => faults.push(`${what}: ${error.message}`),
   });
   for (const account of plan.accounts)
-    await new Promise<void>((done) => operator.registration.registration.ensureAccount(account, done));
+    await new Promise<void>((done) => operator.registration?.registration.ensureAccount(account, done));
   const webContext = operator.context("web", "web");
   const web = startWeb(webContext, plan.web);
   const expected = ["broker", "registration", "web", ...plan.sites.flatMap(({ ds, edge }) => [ds.id, edge.id])];

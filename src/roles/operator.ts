@@ -4,18 +4,21 @@ import type { Carrier } from "#overlay/index.ts";
 import { OverlayNode } from "#overlay/index.ts";
 import type { RoleName } from "#overlay/types.ts";
 import type { PasswordHasher } from "#store/index.ts";
-import { startBroker } from "./broker.ts";
-import { startDs } from "./ds.ts";
-import { startEdge } from "./edge.ts";
-import { startRegistration } from "./registration.ts";
+import { type RunningBroker, startBroker } from "./broker.ts";
+import { type RunningDs, startDs } from "./ds.ts";
+import { type RunningEdge, startEdge } from "./edge.ts";
+import { type RunningRegistration, startRegistration } from "./registration.ts";
 import type { BrokerConfig, DsConfig, EdgeConfig, RegistrationConfig, RoleContext, RunningRole } from "./types.ts";
 
-/** The roles of one operator that carry calls and pictures; the page's server is started beside it (`web.ts`). */
+/** A role's configuration, and the member that it is. */
+export type Named<Config> = Config & { readonly id: string };
+/** The roles of one process that carry calls and pictures; the page's server is started beside them (`web.ts`). */
 export interface OperatorPlan {
-  readonly domain: string;
-  readonly sites: readonly { readonly name: string; readonly ds: DsConfig; readonly edge: EdgeConfig }[];
-  readonly broker: BrokerConfig;
-  readonly registration: RegistrationConfig;
+  readonly brokers: readonly Named<BrokerConfig>[];
+  /** At most one: accounts stand in one database. */
+  readonly registration: Named<RegistrationConfig> | undefined;
+  readonly edges: readonly EdgeConfig[];
+  readonly servers: readonly DsConfig[];
 }
 export interface OperatorGround {
   /** The host that a member runs on: one for all in a process, one a machine in the simulator. */
@@ -28,13 +31,12 @@ export interface OperatorGround {
   readonly failed: (what: string, error: Error) => void;
 }
 export interface Operator {
-  readonly registration: ReturnType<typeof startRegistration>;
+  readonly registration: RunningRegistration | undefined;
   /** What a role started beside these is given. */
   context(member: string, role: RoleName): RoleContext;
-  /** What the broker has booked. */
-  readonly broker: ReturnType<typeof startBroker>;
-  readonly edges: readonly ReturnType<typeof startEdge>[];
-  readonly servers: readonly ReturnType<typeof startDs>[];
+  readonly brokers: readonly RunningBroker[];
+  readonly edges: readonly RunningEdge[];
+  readonly servers: readonly RunningDs[];
   /** Stops the servers in front first, the deciders last, then calls `stopped`. */
   stop(stopped: () => void): void;
 }
@@ -46,17 +48,19 @@ export function startOperator(plan: OperatorPlan, ground: OperatorGround): Opera
     const overlay = new OverlayNode(ground.carrier, host, { id: member, role, info: {} });
     return { host, overlay, log: ground.log, operatorKey: ground.operatorKey, failed: ground.failed };
   };
-  const broker = startBroker(context("broker", "broker"), plan.broker);
-  const registration = startRegistration(context("registration", "registration"), plan.registration, ground.passwords);
-  const edges = plan.sites.map(({ edge }) => startEdge(context(edge.id, "edge"), edge));
-  const servers = plan.sites.map(({ ds }) => startDs(context(ds.id, "ds"), ds));
+  const brokers = plan.brokers.map((config) => startBroker(context(config.id, "broker"), config));
+  const registration =
+    plan.registration && startRegistration(context(plan.registration.id, "registration"), plan.registration, ground.passwords);
+  const edges = plan.edges.map((config) => startEdge(context(config.id, "edge"), config));
+  const servers = plan.servers.map((config) => startDs(context(config.id, "ds"), config));
+  const deciders = [...edges, ...(registration ? [registration] : []), ...brokers];
   return {
     registration,
     context,
-    broker,
+    brokers,
     edges,
     servers,
-    stop: (stopped) => stopInTurn([...servers, ...edges, registration, broker], stopped),
+    stop: (stopped) => stopInTurn([...servers, ...deciders], stopped),
   };
 }
 

@@ -74,7 +74,7 @@ export class World {
       hosts.set(member, host);
       return host;
     };
-    for (const { edge } of this.#plan.sites) net.setHandling(edge.id, COPS_PORT, options.copsHandlingMs ?? 0);
+    for (const edge of this.#plan.edges) net.setHandling(edge.id, COPS_PORT, options.copsHandlingMs ?? 0);
     this.operator = startOperator(this.#plan, {
       host: hostOf,
       carrier: new InProcessCarrier(),
@@ -93,7 +93,7 @@ export class World {
   }
   /** Join ids that the broker holds bandwidth for. */
   reservations(): readonly string[] {
-    return this.operator.broker.broker.reservations().map(({ joinId }) => joinId);
+    return this.operator.brokers.flatMap(({ broker }) => broker.reservations().map(({ joinId }) => joinId));
   }
 
   /** Somebody of that site who owns the channel NAME-tv and is registered. */
@@ -174,14 +174,14 @@ export class World {
 
   /** Signs somebody up whose DS is that of the site [B10]. */
   #person(user: string, site: number): Identity {
-    const at = this.#plan.sites[site - 1];
-    if (!at) throw new Error(`There is no site ${site} in this world`);
+    const ds = this.#plan.servers[site - 1];
+    if (!ds) throw new Error(`There is no site ${site} in this world`);
     const deviceSecret = `${user} device`;
     const channels = [{ name: `${user}-tv`, title: `${user}'s channel`, kbps: CHANNEL_KBPS }];
-    const account = { user, password: `${user} password`, deviceSecret, home: at.ds.id, accessKbps: LINE_KBPS, channels };
-    this.operator.registration.registration.ensureAccount(account, () => undefined);
+    const account = { user, password: `${user} password`, deviceSecret, home: ds.id, accessKbps: LINE_KBPS, channels };
+    this.operator.registration?.registration.ensureAccount(account, () => undefined);
     this.#people++;
-    return { user, domain: DOMAIN, deviceSecret, ds: at.ds.udp, localHost: `10.0.${site}.${100 + this.#people}` };
+    return { user, domain: DOMAIN, deviceSecret, ds: ds.udp, localHost: `10.0.${site}.${100 + this.#people}` };
   }
 }
 
@@ -206,50 +206,46 @@ function addressOf(member: string): string {
 function planWorld({ sites, coreKbps = CORE_KBPS, accessKbps = ACCESS_KBPS }: WorldOptions): OperatorPlan {
   const broker = { host: addressOf("broker"), port: COPS_PORT };
   const numbers = Array.from({ length: sites }, (_, at) => at + 1);
+  const hosts = (role: string): readonly string[] => numbers.map((number) => addressOf(`${role}${number}`));
+  const [servers, edges] = [hosts("ds"), hosts("edge")];
   return {
-    domain: DOMAIN,
-    sites: numbers.map((number) => {
-      const name = `site${number}`;
-      const [ds, edge] = [addressOf(`ds${number}`), addressOf(`edge${number}`)];
-      const cops = { host: edge, port: COPS_PORT };
-      return {
-        name,
-        ds: {
-          id: `ds${number}`,
-          site: name,
-          domain: DOMAIN,
-          udp: { host: ds, port: SIP_PORT },
-          ws: { host: ds, port: WS_PORT },
-          edge: cops,
-          edgeId: `edge${number}`,
-          digest: ["SHA-256", "MD5"],
-          origins: [],
+    servers: servers.map((host, at) => ({
+      id: `ds${at + 1}`,
+      site: `site${at + 1}`,
+      domain: DOMAIN,
+      udp: { host, port: SIP_PORT },
+      ws: { host, port: WS_PORT },
+      edge: { host: edges[at] ?? "", port: COPS_PORT },
+      edgeId: `edge${at + 1}`,
+      digest: ["SHA-256", "MD5"],
+      origins: [],
+    })),
+    edges: edges.map((host, at) => ({
+      id: `edge${at + 1}`,
+      site: `site${at + 1}`,
+      cops: { host, port: COPS_PORT },
+      broker,
+      mediaAddress: host,
+      multicastInterface: host,
+      ingestPorts: INGEST_PORTS,
+      mediaWs: { host, port: MEDIA_PORT },
+      origins: [],
+    })),
+    brokers: [
+      {
+        id: "broker",
+        cops: broker,
+        topology: {
+          edges: numbers.map((number) => ({
+            id: `edge${number}`,
+            site: `site${number}`,
+            accessKbps,
+            coreLinks: [`core${number}`],
+          })),
+          links: numbers.map((number) => ({ name: `core${number}`, kbps: coreKbps })),
         },
-        edge: {
-          id: `edge${number}`,
-          site: name,
-          cops,
-          broker,
-          mediaAddress: edge,
-          multicastInterface: edge,
-          ingestPorts: INGEST_PORTS,
-          mediaWs: { host: edge, port: MEDIA_PORT },
-          origins: [],
-        },
-      };
-    }),
-    broker: {
-      cops: broker,
-      topology: {
-        edges: numbers.map((number) => ({
-          id: `edge${number}`,
-          site: `site${number}`,
-          accessKbps,
-          coreLinks: [`core${number}`],
-        })),
-        links: numbers.map((number) => ({ name: `core${number}`, kbps: coreKbps })),
       },
-    },
-    registration: { domain: DOMAIN, database: ":memory:", placement: [] },
+    ],
+    registration: { id: "registration", domain: DOMAIN, database: ":memory:", placement: [] },
   };
 }
