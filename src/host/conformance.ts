@@ -12,6 +12,8 @@ import type {
   MessagePort,
   Refusal,
   StreamPort,
+  TlsClient,
+  TlsServer,
 } from "./host.ts";
 
 export interface Bench {
@@ -22,6 +24,8 @@ export interface Bench {
   until(condition: () => boolean): Promise<void>;
   /** Lets everything happen that is under way. */
   quiet(): Promise<void>;
+  /** A certificate for these domain names by the authority of that name; `ca` is what trusts it. */
+  certified(authority: string, names: readonly [string, ...string[]]): Promise<TlsServer & { readonly ca: string }>;
 }
 type Case = (bench: Bench) => Promise<void>;
 
@@ -62,19 +66,16 @@ function socket({ host, address }: Bench, notes: Notes, port = 0, shared = false
 async function listening(
   bench: Bench,
   accept: (peer: StreamPort) => { data(bytes: Uint8Array): void; closed(error?: Error): void },
+  tls?: TlsServer,
 ) {
   let at: Address | undefined;
-  const listener = bench.host.listen(
-    { host: bench.address, port: 0 },
-    {},
-    {
-      listening: (bound) => {
-        at = bound;
-      },
-      accept,
-      failed: assert.fail,
+  const listener = bench.host.listen({ host: bench.address, port: 0 }, tls ? { tls } : {}, {
+    listening: (bound) => {
+      at = bound;
     },
-  );
+    accept,
+    failed: assert.fail,
+  });
   await bench.until(() => at !== undefined);
   return { listener, at: at ?? assert.fail("not listening") };
 }
@@ -105,6 +106,36 @@ async function streamPair(bench: Bench, notes: Notes, maxQueuedBytes?: number) {
   return { client, server, received: () => received };
 }
 
+/** Connects to a listener that greets and says goodbye to who greets, and waits until the client's end is closed. */
+async function greeting(bench: Bench, server: TlsServer | undefined, client: TlsClient | undefined): Promise<string[]> {
+  const notes = new Notes();
+  const { listener, at } = await listening(
+    bench,
+    (peer) => ({
+      data: (bytes) => {
+        notes.note(`server got ${text(bytes) === "hello" ? "hello" : "noise"} of ${peer.peerNames?.join() ?? "somebody"}`);
+        peer.send(utf8("welcome"));
+        peer.close();
+      },
+      closed: () => undefined,
+    }),
+    server,
+  );
+  bench.host.connect(at, client ? { tls: client } : {}, {
+    opened: (peer) => {
+      notes.note(`client met ${peer.peerNames?.join() ?? "somebody"}`);
+      peer.send(utf8("hello"));
+    },
+    data: (bytes) => text(bytes) === "welcome" && notes.note("client got welcome"),
+    closed: (error) => notes.note(`client ${error ? "failed" : "closed"}`),
+  });
+  await bench.until(() => notes.lines.some((line) => /^client (closed|failed)/.test(line)));
+  listener.close();
+  return notes.lines;
+}
+const NAME = "ds1.tv.example";
+const NAMES = `DNS:${NAME},URI:sip:${NAME}`;
+
 const MESSAGE_LIMITS: MessageListenOptions = {
   protocols: ["sip"],
   maxMessageBytes: 1_000,
@@ -115,7 +146,8 @@ async function messagePair(
   bench: Bench,
   notes: Notes,
   accept: (handshake: Handshake) => Refusal | undefined = () => undefined,
-  client: { protocols?: string[]; maxQueuedBytes?: number } = {},
+  client: { protocols?: string[]; maxQueuedBytes?: number; ca?: string } = {},
+  tls?: TlsServer,
 ) {
   let at: Address | undefined;
   const ends: { client?: MessagePort; server?: MessagePort } = {};
@@ -126,16 +158,20 @@ async function messagePair(
     message: (data) => notes.note(`${name} got ${typeof data === "string" ? data : hex(data)}`),
     closed: (error) => notes.note(`${name} ${endOf(error)}`),
   });
-  const listener = bench.host.listenMessages({ host: bench.address, port: 0 }, MESSAGE_LIMITS, {
-    listening: (bound) => {
-      at = bound;
+  const listener = bench.host.listenMessages(
+    { host: bench.address, port: 0 },
+    { ...MESSAGE_LIMITS, ...(tls && { tls }) },
+    {
+      listening: (bound) => {
+        at = bound;
+      },
+      accept: (handshake) => accept(handshake) ?? handlers("server"),
+      failed: assert.fail,
     },
-    accept: (handshake) => accept(handshake) ?? handlers("server"),
-    failed: assert.fail,
-  });
+  );
   await bench.until(() => at !== undefined);
   const headers = { Origin: "http://tv.example", Cookie: "a=b" };
-  const url = `ws://${bench.address}:${at?.port}/sip?x=1`;
+  const url = `${tls ? "wss" : "ws"}://${bench.address}:${at?.port}/sip?x=1`;
   bench.host.connectMessages(url, { protocols: ["sip"], headers, ...client }, handlers("client"));
   await bench.until(() => (ends.client !== undefined && ends.server !== undefined) || notes.lines.length > 0);
   listener.close();
@@ -224,6 +260,54 @@ const CASES: Record<string, Case> = {
     await bench.until(() => notes.lines.length === 1);
     assert.deepEqual(notes.lines, ["EADDRINUSE"]);
     listener.close();
+  },
+  "TLS: both sides talk, and the client knows whom the certificate names (RFC 5280 §4.2.1.6)": async (bench) => {
+    const { cert, key, ca } = await bench.certified("A", [NAME]);
+    const lines = await greeting(bench, { cert, key }, { ca, serverName: NAME });
+    assert.deepEqual(lines, [`client met ${NAMES}`, "server got hello of somebody", "client got welcome", "client closed"]);
+  },
+  "TLS: a server that asks knows whom a trusted client's certificate names, and takes others as strangers": async (bench) => {
+    const { cert, key, ca } = await bench.certified("A", [NAME]);
+    const server = { cert, key, ca };
+    const [own, foreign] = [await bench.certified("A", ["ds2.tv.example"]), await bench.certified("B", ["ds2.tv.example"])];
+    const metBy = async (client: Partial<TlsClient>) =>
+      (await greeting(bench, server, { ca, serverName: NAME, ...client })).find((line) => line.startsWith("server"));
+    assert.equal(await metBy({ cert: own.cert, key: own.key }), "server got hello of DNS:ds2.tv.example,URI:sip:ds2.tv.example");
+    assert.equal(await metBy({ cert: foreign.cert, key: foreign.key }), "server got hello of somebody");
+    assert.equal(await metBy({}), "server got hello of somebody");
+  },
+  "TLS: a certificate that is not trusted, not named or not accepted fails the attempt; nothing was sent": async (bench) => {
+    const { cert, key, ca } = await bench.certified("A", [NAME]);
+    const other = await bench.certified("B", [NAME]);
+    const serverName = NAME;
+    for (const client of [
+      { ca: other.ca, serverName },
+      { ca, serverName: "tv.example" },
+      { ca, serverName, accepts: () => false },
+    ])
+      assert.deepEqual(await greeting(bench, { cert, key }, client), ["client failed"]);
+    const accepts = (names: readonly string[]): boolean => names.join() === NAMES;
+    assert.ok((await greeting(bench, { cert, key }, { ca, serverName: "elsewhere", accepts })).includes("client got welcome"));
+  },
+  "TLS: who speaks it to one that does not gets nowhere, nor the other way round": async (bench) => {
+    const { cert, key, ca } = await bench.certified("A", [NAME]);
+    for (const lines of [
+      await greeting(bench, undefined, { ca, serverName: NAME }),
+      await greeting(bench, { cert, key }, undefined),
+    ]) {
+      assert.ok(!lines.includes("client got welcome") && !lines.join().includes("got hello"), lines.join());
+    }
+  },
+  "TLS: message connections of wss: URLs, where the certificate is trusted": async (bench) => {
+    const { cert, key, ca } = await bench.certified("A", [bench.address]);
+    const notes = new Notes();
+    const { client } = await messagePair(bench, notes, () => undefined, { ca }, { cert, key });
+    client().send("one");
+    await bench.until(() => notes.has("server got one"));
+    client().close();
+    const strange = new Notes();
+    await messagePair(bench, strange, () => assert.fail("asked"), { ca: (await bench.certified("B", [NAME])).ca }, { cert, key });
+    assert.match(strange.lines[0] ?? "", /^client closed: /);
   },
   "messages arrive whole, in order, text as text and octets as octets, after a handshake with path and headers": async (
     bench,

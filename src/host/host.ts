@@ -61,6 +61,28 @@ export interface DatagramPort {
   close(): void;
 }
 
+/** TLS of who listens (RFC 8446, RFC 5246): PEM texts. What cannot be read throws. */
+export interface TlsServer {
+  readonly cert: string; // own certificate first, then those between it and the authority
+  readonly key: string;
+  /** Peers are asked for a certificate of this authority: `peerNames` tells whose it is. Who has none is taken all the same. */
+  readonly ca?: string;
+}
+/** TLS of who connects. The attempt fails where the peer's certificate is not in order, or another's. */
+export interface TlsClient {
+  /** Whom the certificate is to name; sent ahead unless it is an address (RFC 6066 §3). */
+  readonly serverName: string;
+  /** Authorities that are trusted, PEM. Default: the machine's. */
+  readonly ca?: string;
+  /** Shown where the peer asks. */
+  readonly cert?: string;
+  readonly key?: string;
+  /** Whether these names are enough; default: `serverName` is among them by the rules of HTTP (RFC 9110 §4.3.4). */
+  readonly accepts?: (names: CertificateNames) => boolean;
+}
+/** Alternative names of a certificate, with their types: "DNS:ds1.example", "URI:sip:example" (RFC 5280 §4.2.1.6). */
+export type CertificateNames = readonly string[];
+
 export interface StreamHandlers {
   /** Outgoing streams only: connected. */
   opened?(stream: StreamPort): void;
@@ -72,9 +94,17 @@ export interface StreamOptions {
   /** A queue of unsent octets over this closes the stream. Default 1 MiB. */
   readonly maxQueuedBytes?: number;
 }
+export interface StreamListenOptions extends StreamOptions {
+  readonly tls?: TlsServer;
+}
+export interface StreamConnectOptions extends StreamOptions {
+  readonly tls?: TlsClient;
+}
 export interface StreamPort {
   readonly local: Address;
   readonly remote: Address;
+  /** Whom the peer's certificate names; absent where it showed none that a trusted authority signed. */
+  readonly peerNames?: CertificateNames;
   /** Takes the octets at once, as does a message port: the caller may reuse the buffer. */
   send(bytes: Uint8Array): void;
   /** Sends what is queued, then closes. */
@@ -117,11 +147,15 @@ export interface MessageListenOptions extends StreamOptions {
   readonly protocols: readonly string[];
   /** A larger message closes the connection with 1009. Octets. */
   readonly maxMessageBytes: number;
+  /** Then clients come with `wss:` URLs. */
+  readonly tls?: TlsServer;
 }
 export interface MessageConnectOptions extends StreamOptions {
   readonly protocols: readonly string[];
   /** Where the host may set them (not in a page): e.g. Cookie, Origin. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of `wss:` URLs, the same: authorities that are trusted, PEM. Default: the machine's. */
+  readonly ca?: string;
 }
 
 /**
@@ -150,8 +184,8 @@ export interface BrowserHost extends Clock, Entropy {
 /** What a server has. */
 export interface Host extends BrowserHost {
   datagram(bind: DatagramBind, handlers: DatagramHandlers): DatagramPort;
-  listen(bind: Address, options: StreamOptions, handlers: ListenHandlers<StreamPort, StreamHandlers>): Listener;
-  connect(to: Address, options: StreamOptions, handlers: StreamHandlers): void;
+  listen(bind: Address, options: StreamListenOptions, handlers: ListenHandlers<StreamPort, StreamHandlers>): Listener;
+  connect(to: Address, options: StreamConnectOptions, handlers: StreamHandlers): void;
   listenMessages(
     bind: Address,
     options: MessageListenOptions,

@@ -112,6 +112,7 @@ function tapStream(stream: StreamPort, tell: Tell): StreamPort {
   return {
     local: stream.local,
     remote: stream.remote,
+    ...(stream.peerNames && { peerNames: stream.peerNames }),
     send: (bytes) => {
       tell("out", stream.remote, bytes);
       stream.send(bytes);

@@ -1,6 +1,6 @@
 import { utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
-import type { Address } from "#host/host.ts";
+import type { Address, CertificateNames } from "#host/host.ts";
 import { queueFull, socketError } from "#host/socket-error.ts";
 import type { Appointment } from "./agenda.ts";
 import type { Fabric } from "./fabric.ts";
@@ -26,6 +26,8 @@ export class End {
   readonly local: Address;
   readonly remote: Address;
   readonly host: SimHost;
+  /** Whom the other end's certificate names. */
+  peerNames: CertificateNames | undefined;
   readonly #fabric: Fabric;
   readonly #kind: "stream" | "message";
   #maxQueuedBytes = LIMITS.streamQueuedBytes;

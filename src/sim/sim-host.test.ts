@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Bench, testHost } from "#host/conformance.ts";
 import type { Host } from "#host/host.ts";
 import { tap } from "#host/tap.ts";
-import { simNetwork } from "./index.ts";
+import { simCertificate, simNetwork } from "./index.ts";
 
 testHost("simulated host", (body) => onBench(body, (host) => host));
 testHost("tapped host", (body) => onBench(body, (host) => tap(host, "a", () => undefined)));
@@ -19,5 +19,9 @@ async function onBench(body: (bench: Bench) => Promise<void>, wrap: (host: Host)
       }
     },
     quiet: async () => net.run(100),
+    certified: async (authority, names) => ({
+      ...simCertificate(authority, ...names.flatMap((name) => [`DNS:${name}`, `URI:sip:${name}`])),
+      ca: authority,
+    }),
   });
 }

@@ -14,8 +14,9 @@ import type {
   MessageHandlers,
   MessageListenOptions,
   Refusal,
+  StreamConnectOptions,
   StreamHandlers,
-  StreamOptions,
+  StreamListenOptions,
   StreamPort,
   Timer,
 } from "#host/host.ts";
@@ -25,8 +26,8 @@ import type { Fabric } from "./fabric.ts";
 import { Random } from "./random.ts";
 import { SimDatagrams } from "./sim-datagrams.ts";
 import { type Disk, SimLog } from "./sim-log.ts";
-import { acceptMessages, connectMessages } from "./sim-messages.ts";
-import { acceptStreams, connectStream } from "./sim-streams.ts";
+import { acceptMessages, connectMessages, type MessageListening } from "./sim-messages.ts";
+import { acceptStreams, connectStream, type StreamListening } from "./sim-streams.ts";
 import type { Crash } from "./types.ts";
 
 /** 2026-01-01T00:00:00Z: when virtual time starts. */
@@ -41,8 +42,8 @@ export class SimHost implements Host {
   /** Nobody is there, not even to refuse. */
   silent = false;
   readonly sockets = new Map<number, SimDatagrams[]>(); // by port
-  readonly streamListeners = new Map<number, (server: End) => void>();
-  readonly messageListeners = new Map<number, ReturnType<typeof acceptMessages>>();
+  readonly streamListeners = new Map<number, StreamListening>();
+  readonly messageListeners = new Map<number, MessageListening>();
   readonly ends = new Set<End>();
   /** Of a machine that is gone: ends that were sent something since. */
   readonly unanswered = new Set<End>();
@@ -112,11 +113,11 @@ export class SimHost implements Host {
     for (const socket of to.host === this.address ? takers.slice(-1) : takers) socket.deliver(bytes, from);
   }
 
-  listen(bind: Address, options: StreamOptions, handlers: ListenHandlers<StreamPort, StreamHandlers>): Listener {
+  listen(bind: Address, options: StreamListenOptions, handlers: ListenHandlers<StreamPort, StreamHandlers>): Listener {
     return this.#listen(this.streamListeners, bind, acceptStreams(this.#fabric, options, handlers), handlers);
   }
 
-  connect(to: Address, options: StreamOptions, handlers: StreamHandlers): void {
+  connect(to: Address, options: StreamConnectOptions, handlers: StreamHandlers): void {
     connectStream(this, this.#fabric, to, options, handlers);
   }
 

@@ -1,9 +1,18 @@
 import { concat } from "#base/bytes.ts";
-import type { Address, ListenHandlers, StreamHandlers, StreamOptions, StreamPort } from "#host/host.ts";
+import type {
+  Address,
+  ListenHandlers,
+  StreamConnectOptions,
+  StreamHandlers,
+  StreamListenOptions,
+  StreamPort,
+  TlsServer,
+} from "#host/host.ts";
 import { socketError } from "#host/socket-error.ts";
 import { End, type EndHandlers, type Payload } from "./connection.ts";
 import type { Fabric } from "./fabric.ts";
 import type { SimHost } from "./sim-host.ts";
+import { clientNames, namesOf, tlsFault } from "./sim-tls.ts";
 
 /** Opens a connection; `arrived` runs over there when the attempt does. */
 export function dial(
@@ -33,27 +42,43 @@ export function connectStream(
   host: SimHost,
   fabric: Fabric,
   to: Address,
-  options: StreamOptions,
+  options: StreamConnectOptions,
   handlers: StreamHandlers,
 ): void {
   const client = dial(host, fabric, "stream", to, (server) => {
-    const accept = server.host.streamListeners.get(to.port);
-    if (!accept) return server.refuse(socketError("ECONNREFUSED", "connect"));
+    const listening = server.host.streamListeners.get(to.port);
+    if (!listening) return server.refuse(socketError("ECONNREFUSED", "connect"));
+    const fault = tlsFault(options.tls, listening.tls);
+    if (fault) return server.refuse(fault);
+    if (listening.tls) client.peerNames = namesOf(listening.tls.cert);
+    server.peerNames = clientNames(options.tls, listening.tls);
     server.call(() => client.opened());
-    accept(server);
+    listening.accept(server);
   });
   client.own(streamEnd(fabric, client, handlers), options.maxQueuedBytes);
 }
 
-/** What a listener does with an attempt that has arrived. */
-export function acceptStreams(fabric: Fabric, options: StreamOptions, handlers: ListenHandlers<StreamPort, StreamHandlers>) {
-  return (server: End): void =>
-    server.own(streamEnd(fabric, server, handlers.accept(streamPort(server))), options.maxQueuedBytes);
+export interface StreamListening {
+  readonly tls: TlsServer | undefined;
+  /** Takes an attempt that has arrived. */
+  readonly accept: (server: End) => void;
+}
+
+export function acceptStreams(
+  fabric: Fabric,
+  options: StreamListenOptions,
+  handlers: ListenHandlers<StreamPort, StreamHandlers>,
+): StreamListening {
+  return {
+    tls: options.tls,
+    accept: (server) => server.own(streamEnd(fabric, server, handlers.accept(streamPort(server))), options.maxQueuedBytes),
+  };
 }
 
 const streamPort = (end: End): StreamPort => ({
   local: end.local,
   remote: end.remote,
+  ...(end.peerNames && { peerNames: end.peerNames }),
   send: (bytes) => end.send(bytes),
   close: () => end.end(),
 });

@@ -21,7 +21,7 @@ export function browserHost(): BrowserHost {
 const TOO_BIG = 4009;
 const QUEUE_FULL = 4008;
 
-/** `options.headers` are ignored: a page's cookies and origin are sent by the browser. */
+/** `options.headers` and `ca` are ignored: a page's cookies, origin and trust are the browser's. */
 function connectMessages(url: string, options: MessageConnectOptions, handlers: MessageHandlers): void {
   const socket = new WebSocket(url, [...options.protocols]);
   socket.binaryType = "arraybuffer";

@@ -2,6 +2,13 @@
 export interface HostCounters {
   datagramsNotSent: number;
   connectionsOverQueueLimit: number;
+  /** Peers that did not get through the TLS handshake of a listener. */
+  tlsHandshakesFailed: number;
   tornLogBytes: number;
 }
-export const hostCounters = (): HostCounters => ({ datagramsNotSent: 0, connectionsOverQueueLimit: 0, tornLogBytes: 0 });
+export const hostCounters = (): HostCounters => ({
+  datagramsNotSent: 0,
+  connectionsOverQueueLimit: 0,
+  tlsHandshakesFailed: 0,
+  tornLogBytes: 0,
+});

@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import { WebSocket, WebSocketServer } from "ws";
 import { LIMITS } from "#base/limits.ts";
 import { addressOfUrl } from "../addresses.ts";
@@ -18,6 +19,7 @@ import type {
 import { queueFull } from "../socket-error.ts";
 import type { HostCounters } from "./counters.ts";
 import { boundTo } from "./streams.ts";
+import { serverOptions } from "./tls.ts";
 
 /** Speaks WebSocket (RFC 6455) alone: any other request gets 426. */
 export function listenMessages(
@@ -26,7 +28,9 @@ export function listenMessages(
   handlers: ListenHandlers<Handshake, MessageHandlers | Refusal>,
   counters: HostCounters,
 ): Listener {
-  const http = createServer((_, response) => void response.writeHead(426, { Upgrade: "websocket" }).end());
+  const upgradeOnly: RequestListener = (_, response) => void response.writeHead(426, { Upgrade: "websocket" }).end();
+  const http = options.tls ? createTlsServer(serverOptions(options.tls), upgradeOnly) : createServer(upgradeOnly);
+  http.on("tlsClientError", () => void counters.tlsHandshakesFailed++);
   const accepted = new WeakMap<IncomingMessage, MessageHandlers>(); // until opened
   const judge = (request: IncomingMessage): MessageHandlers | Refusal =>
     speaksOneOf(options.protocols, request) ? handlers.accept(handshakeOf(request)) : { refuse: 400 };
@@ -71,6 +75,7 @@ export function connectMessages(
     maxPayload: LIMITS.clientMessageBytes,
     perMessageDeflate: false,
     handshakeTimeout: LIMITS.connectMs,
+    ...(options.ca !== undefined && { ca: options.ca }),
   });
   const out = new NodeMessages(connection, addressOfUrl(url), options, counters);
   out.tell(handlers);

@@ -8,9 +8,11 @@ import { text, utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import { testHost } from "../conformance.ts";
 import type { DatagramPort } from "../host.ts";
+import { type Certified, makeAuthority, makeCertificate } from "./certificates.ts";
 import { type NodeHost, nodeHost } from "./index.ts";
 
 const ADDRESS = "127.0.1.1";
+const DAY_MS = 86_400_000;
 
 async function until(condition: () => boolean): Promise<void> {
   const endMs = performance.now() + 5_000;
@@ -30,7 +32,15 @@ async function withHost(body: (host: NodeHost, logDirectory: string) => Promise<
   }
 }
 
-testHost("node host", (body) => withHost((host) => body({ host, address: ADDRESS, until, quiet })));
+const authorities = new Map<string, Promise<Certified>>();
+async function certified(name: string, names: readonly [string, ...string[]]): Promise<Certified & { readonly ca: string }> {
+  const fromMs = Date.now() - 1_000;
+  const authority = authorities.get(name) ?? makeAuthority(name, fromMs, DAY_MS);
+  authorities.set(name, authority);
+  return { ...(await makeCertificate(await authority, names, fromMs, DAY_MS)), ca: (await authority).cert };
+}
+
+testHost("node host", (body) => withHost((host) => body({ host, address: ADDRESS, until, quiet, certified })));
 
 test("multicast on loopback: any-source and source-specific, leaving, two receivers of one group and port (RFC 4607)", () =>
   withHost(async (host) => {

@@ -1,19 +1,32 @@
-import { createConnection, createServer, type Socket } from "node:net";
+import { createConnection, createServer, type Server, type Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { LIMITS } from "#base/limits.ts";
-import type { Address, Listener, ListenHandlers, StreamHandlers, StreamOptions, StreamPort } from "../host.ts";
+import type {
+  Address,
+  CertificateNames,
+  Listener,
+  ListenHandlers,
+  StreamConnectOptions,
+  StreamHandlers,
+  StreamListenOptions,
+  StreamOptions,
+  StreamPort,
+} from "../host.ts";
 import { queueFull, socketError } from "../socket-error.ts";
 import type { HostCounters } from "./counters.ts";
+import { connectTls, createTlsServer, namesShownBy } from "./tls.ts";
 
 export function listenStreams(
   bind: Address,
-  options: StreamOptions,
+  options: StreamListenOptions,
   handlers: ListenHandlers<StreamPort, StreamHandlers>,
   counters: HostCounters,
 ): Listener {
-  const server = createServer({ noDelay: true }, (socket) => {
+  const accept = (socket: Socket): void => {
     const port = new NodeStream(socket, options, counters);
     port.tell(handlers.accept(port));
-  });
+  };
+  const server: Server = options.tls ? createTlsServer(options.tls, accept, counters) : createServer({ noDelay: true }, accept);
   server.on("error", (error) => handlers.failed(error));
   server.listen({ host: bind.host, port: bind.port }, () => handlers.listening?.(boundTo(server.address())));
   return { close: () => void server.close() };
@@ -25,8 +38,13 @@ export function boundTo(at: ReturnType<ReturnType<typeof createServer>["address"
   return { host: at.address, port: at.port };
 }
 
-export function connectStream(to: Address, options: StreamOptions, handlers: StreamHandlers, counters: HostCounters): void {
-  const socket = createConnection({ host: to.host, port: to.port, noDelay: true });
+export function connectStream(
+  to: Address,
+  options: StreamConnectOptions,
+  handlers: StreamHandlers,
+  counters: HostCounters,
+): void {
+  const socket = options.tls ? connectTls(to, options.tls) : createConnection({ host: to.host, port: to.port, noDelay: true });
   const giveUp = setTimeout(() => {
     socket.destroy(socketError("ETIMEDOUT", "connect"));
   }, LIMITS.connectMs);
@@ -37,7 +55,7 @@ export function connectStream(to: Address, options: StreamOptions, handlers: Str
   });
   socket.once("close", refused);
   socket.once("close", () => clearTimeout(giveUp));
-  socket.once("connect", () => {
+  socket.once(options.tls ? "secureConnect" : "connect", () => {
     clearTimeout(giveUp);
     socket.off("close", refused);
     const port = new NodeStream(socket, options, counters);
@@ -49,6 +67,7 @@ export function connectStream(to: Address, options: StreamOptions, handlers: Str
 class NodeStream implements StreamPort {
   readonly local: Address;
   readonly remote: Address;
+  readonly peerNames?: CertificateNames;
   readonly #socket: Socket;
   readonly #maxQueuedBytes: number;
   readonly #counters: HostCounters;
@@ -59,6 +78,8 @@ class NodeStream implements StreamPort {
     this.#counters = counters;
     this.local = { host: socket.localAddress ?? "", port: socket.localPort ?? 0 };
     this.remote = { host: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 };
+    const names = socket instanceof TLSSocket ? namesShownBy(socket) : undefined;
+    if (names) this.peerNames = names;
   }
 
   tell(handlers: StreamHandlers): void {
