@@ -19,6 +19,8 @@ export interface WorldOptions {
   readonly coreKbps?: number;
   /** All viewers of a site together, kbit/s. */
   readonly accessKbps?: number;
+  /** Each person's own line, kbit/s. */
+  readonly lineKbps?: number;
 }
 /** Somebody who broadcasts, as a test sees him. */
 export interface WorldBroadcaster {
@@ -61,12 +63,14 @@ export class World {
   readonly operator: Operator;
   readonly net: SimNetwork;
   readonly #plan: OperatorPlan;
+  readonly #lineKbps: number;
   readonly #clip: Clip;
   #people = 0;
 
   constructor(net: SimNetwork, options: WorldOptions) {
     this.net = net;
     this.#plan = planWorld(options);
+    this.#lineKbps = options.lineKbps ?? LINE_KBPS;
     this.#clip = patternClip();
     const hosts = new Map<string, Host>();
     const hostOf = (member: string): Host => {
@@ -94,6 +98,17 @@ export class World {
   /** Join ids that the broker holds bandwidth for. */
   reservations(): readonly string[] {
     return this.operator.brokers.flatMap(({ broker }) => broker.reservations().map(({ joinId }) => joinId));
+  }
+  /** Everything that anybody holds: bandwidth, streams, request states, calls. */
+  held() {
+    const { brokers, edges, servers } = this.operator;
+    return {
+      brokers: brokers.flatMap(({ broker }) => broker.reservations()),
+      edges: edges.flatMap(({ edge }) => edge.reservations()),
+      streams: edges.flatMap(({ media }) => media.streams()),
+      servers: servers.flatMap(({ admission }) => admission.reservations()),
+      calls: servers.reduce((sum, { calls }) => sum + calls.count, 0),
+    };
   }
 
   /** Somebody of that site who owns the channel NAME-tv and is registered. */
@@ -178,7 +193,7 @@ export class World {
     if (!ds) throw new Error(`There is no site ${site} in this world`);
     const deviceSecret = `${user} device`;
     const channels = [{ name: `${user}-tv`, title: `${user}'s channel`, kbps: CHANNEL_KBPS }];
-    const account = { user, password: `${user} password`, deviceSecret, home: ds.id, accessKbps: LINE_KBPS, channels };
+    const account = { user, password: `${user} password`, deviceSecret, home: ds.id, accessKbps: this.#lineKbps, channels };
     this.operator.registration?.registration.ensureAccount(account, () => undefined);
     this.#people++;
     return { user, domain: DOMAIN, deviceSecret, ds: ds.udp, localHost: `10.0.${site}.${100 + this.#people}` };

@@ -2,8 +2,9 @@ import { text } from "#base/bytes.ts";
 import { type CopsMessage, objectOf } from "#cops/wire/message.ts";
 import { formatUri, type SipMessage } from "#sip/wire/index.ts";
 
+export type TokenKind = "call" | "handle" | "port";
 /** What a token is called in a line: itself, or a short name in order of appearance. */
-export type NameToken = (kind: "call" | "handle", token: string) => string;
+export type NameToken = (kind: TokenKind, token: string) => string;
 
 /** `INVITE sip:bob-tv@tv.example call-1 [SDP: video 5004 recvonly]`, `200 OK (INVITE) call-1`. */
 export function describeSip(message: SipMessage, nameToken: NameToken): string {
@@ -17,26 +18,30 @@ export function describeSip(message: SipMessage, nameToken: NameToken): string {
         inDialog || message.method === "REGISTER"
         ? message.method
         : `${message.method} ${formatUri({ ...message.uri, params: new Map(), headers: "" })}`;
-  return [what, call, warning(message), describeBody(message)].filter(Boolean).join(" ");
+  return [what, call, warning(message), reason(message), describeBody(message, nameToken)].filter(Boolean).join(" ");
 }
 
 const warning = ({ headers }: SipMessage): string =>
   headers.has("warning") ? `[Warning: ${headers.get("warning")?.slice(0, 3)}]` : "";
+/** RFC 3326. */
+const reason = ({ headers }: SipMessage): string => (headers.has("reason") ? `[Reason: ${headers.get("reason")}]` : "");
 
-function describeBody({ headers, body }: SipMessage): string {
+function describeBody({ headers, body }: SipMessage, nameToken: NameToken): string {
   if (body.length === 0) return "";
   const type = headers.get("content-type")?.split(";")[0]?.trim() ?? "?";
-  return type === "application/sdp" ? `[SDP: ${describeSdp(text(body))}]` : `[${type}]`;
+  return type === "application/sdp" ? `[SDP: ${describeSdp(text(body), nameToken)}]` : `[${type}]`;
 }
 
 /** Each medium with its port and direction (RFC 8866 §5.14, §6.7). */
-function describeSdp(sdp: string): string {
+function describeSdp(sdp: string, nameToken: NameToken): string {
   const media = sdp.split(/^m=/m).slice(1);
   if (media.length === 0) return "no media";
   return media
     .map((section) => {
       const [kind, port] = section.split(" ", 2);
-      return [kind, port, /^a=(sendrecv|sendonly|recvonly|inactive)/m.exec(section)?.[1]].filter(Boolean).join(" ");
+      return [kind, nameToken("port", port ?? ""), /^a=(sendrecv|sendonly|recvonly|inactive)/m.exec(section)?.[1]]
+        .filter(Boolean)
+        .join(" ");
     })
     .join(", ");
 }

@@ -46,6 +46,16 @@ const LINES: { name: string; bytes: string | Uint8Array; kind?: TapEvent["kind"]
     bytes: sip("SIP/2.0 488 Not Acceptable Here", "INVITE", IN_DIALOG, "", 'Warning: 370 tv.example "no"\r\n'),
     wants: ["488 Not Acceptable Here (INVITE) call-1 [Warning: 370]"],
   },
+  {
+    name: "a goodbye with its Reason (RFC 3326)",
+    bytes: sip("BYE sip:x7f3@127.0.2.1:5060 SIP/2.0", "BYE", IN_DIALOG, "", "Reason: SIP;cause=480\r\n"),
+    wants: ["BYE call-1 [Reason: SIP;cause=480]"],
+  },
+  {
+    name: "dynamic ports by name, in the stable form",
+    bytes: sip("SIP/2.0 200 OK", "INVITE", IN_DIALOG, SDP.replace("5004", "49152") + SDP.slice(SDP.indexOf("m="))),
+    wants: ["200 OK (INVITE) call-1 [SDP: video port-1 recvonly, video 5004 recvonly]"],
+  },
   { name: "no URI within a dialog", bytes: sip("BYE sip:x7f3@127.0.2.1:5060 SIP/2.0", "BYE", IN_DIALOG), wants: ["BYE call-1"] },
   {
     name: "SIP in a message",
@@ -71,6 +81,7 @@ const LINES: { name: string; bytes: string | Uint8Array; kind?: TapEvent["kind"]
   },
   { name: "COPS: an opening", kind: "stream", bytes: cops("OPN", [{ kind: "pepId", id: "edge1" }]), wants: ["OPN 0x9101 edge1"] },
   { name: "nothing of a keep-alive (RFC 5626 §3.5.1)", bytes: "\r\n\r\n", wants: [] },
+  { name: "nothing of COPS keep-alives, in the stable form", kind: "stream", bytes: cops("KA", []), wants: [] },
   { name: "nothing of an empty datagram", bytes: "", wants: [] },
   { name: "nothing of what is no SIP", bytes: "HELLO there\r\n\r\n", wants: [] },
   { name: "nothing of another stream", kind: "stream", bytes: "GET / HTTP/1.1\r\n\r\n", wants: [] },
@@ -86,6 +97,17 @@ for (const { name, bytes, kind = "datagram", wants } of LINES) {
     );
   });
 }
+
+test("Ladder names handles by their connection, in the stable form (RFC 2748 §2.4)", () => {
+  const ladder = new Ladder({ stable: true });
+  const drq = event(cops("DRQ", [HANDLE, { kind: "reason", code: 7, subCode: 0 }]), { kind: "stream" });
+  const there = { local: drq.remote, remote: drq.local, node: "ds2" };
+  for (const changes of [{}, there, { remote: { host: "127.0.3.1", port: 5060 } }, {}]) ladder.add({ ...drq, ...changes });
+  assert.deepEqual(
+    ladder.lines().map((line) => /handle-\d/.exec(line)?.[0]),
+    ["handle-1", "handle-1", "handle-2", "handle-1"],
+  );
+});
 
 test("Ladder puts COPS messages together from any pieces, and gives up on a stream that breaks off COPS", () => {
   const whole = [cops("OPN", [{ kind: "pepId", id: "edge1" }]), cops("RPT", [HANDLE, { kind: "reportType", type: 2 }])];
@@ -104,11 +126,14 @@ test("Ladder shows the first packet of a media flow, times from the first line, 
   const ladder = new Ladder({ print: (line) => printed.push(line) });
   const rtp = Uint8Array.of(0x80, 33, 0, 1);
   const group = { host: "232.0.1.0", port: 5004 };
-  ladder.add(event(rtp, { atMs: 1_000, remote: group }));
+  ladder.add(event(rtp, { atMs: 1_000, remote: group, lost: true }));
+  ladder.add(event(rtp, { atMs: 1_005, remote: group }));
   ladder.add(event(rtp, { atMs: 1_010, remote: group }));
+  ladder.add(event(rtp, { atMs: 1_015, remote: group, lost: true }));
   ladder.add(event(sip("SIP/2.0 180 Ringing", "INVITE"), { atMs: 1_020.25, lost: true }));
   assert.deepEqual(printed, [
-    "      0.0  viewer → 232.0.1.0:5004   RTP (first)",
+    "      0.0  viewer → 232.0.1.0:5004   RTP (first) (lost)",
+    "      5.0  viewer → 232.0.1.0:5004   RTP (first)",
     "     20.3  viewer → 127.0.2.1:5060   180 Ringing (INVITE) f81d4fae (lost)",
   ]);
   assert.deepEqual(ladder.lines(), []);

@@ -3,12 +3,17 @@ import { CopsFramer } from "#cops/wire/message.ts";
 import { type Address, showAddress } from "#host/host.ts";
 import type { TapEvent } from "#host/tap.ts";
 import { parseMessage } from "#sip/wire/index.ts";
-import { describeCops, describeSip, type NameToken } from "./describe.ts";
+import { describeCops, describeSip, type TokenKind } from "./describe.ts";
+
+const FIRST_DYNAMIC_PORT = 49_152; // RFC 6335 §6
 
 export interface LadderOptions {
   /** Called for each line at once; then `lines` keeps none. */
   readonly print?: (line: string) => void;
-  /** Call-IDs and handles become `call-1`, `handle-2` in order of appearance, and times are left out: for golden files. */
+  /**
+   * For golden files: Call-IDs, handles and dynamic ports become `call-1`, `handle-2`, `port-3` in order of appearance; times
+   * and keep-alives, which come by time, are left out.
+   */
   readonly stable?: boolean;
 }
 
@@ -24,7 +29,7 @@ export class Ladder {
   readonly #flows = new Set<string>(); // of media, shown already
   readonly #streams = new Map<string, CopsFramer | "other">(); // by "local>remote direction"
   readonly #tokens = new Map<string, string>();
-  readonly #tokenCounts = { call: 0, handle: 0 };
+  readonly #tokenCounts = { call: 0, handle: 0, port: 0 };
   #pending: TapEvent[] = [];
   #dropped = 0;
   #firstMs: number | undefined;
@@ -59,8 +64,9 @@ export class Ladder {
     return this.#dropped > 0 ? [`… ${this.#dropped} earlier events`, ...this.#lines] : this.#lines;
   }
 
-  #isNewFlow({ node, remote, direction }: TapEvent): boolean {
-    const flow = `${node} ${direction} ${showAddress(remote)}`;
+  /** What nobody takes yet is another flow than the same once somebody does. */
+  #isNewFlow({ node, remote, direction, lost = false }: TapEvent): boolean {
+    const flow = `${node} ${direction} ${showAddress(remote)} ${lost}`;
     if (this.#flows.has(flow) || this.#flows.size >= LIMITS.ladderFlows) return false;
     this.#flows.add(flow);
     return true;
@@ -100,18 +106,23 @@ export class Ladder {
     if (framer === "other") return [];
     framer.push(bytes);
     const found: string[] = [];
+    const connection = [local, remote].map(showAddress).sort().join(" "); // whose names handles are (RFC 2748 §2.4)
     let next = framer.next();
-    for (; next.status === "ok"; next = framer.next()) found.push(describeCops(next.value, this.#nameToken));
+    for (; next.status === "ok"; next = framer.next()) {
+      if (next.value.op === "KA" && this.#options.stable) continue;
+      found.push(describeCops(next.value, (kind, token) => this.#nameToken(kind, token, connection)));
+    }
     if (next.status === "bad") this.#streams.set(key, "other"); // or the framer would hold all that follows
     return found;
   }
 
-  readonly #nameToken: NameToken = (kind, token) => {
-    if (!this.#options.stable) return token;
-    const known = this.#tokens.get(`${kind} ${token}`);
+  readonly #nameToken = (kind: TokenKind, token: string, connection = ""): string => {
+    if (!this.#options.stable || (kind === "port" && Number(token) < FIRST_DYNAMIC_PORT)) return token;
+    const key = `${kind} ${token} ${connection}`;
+    const known = this.#tokens.get(key);
     if (known !== undefined) return known;
     const name = `${kind}-${++this.#tokenCounts[kind]}`;
-    this.#remember(this.#tokens, `${kind} ${token}`, name);
+    this.#remember(this.#tokens, key, name);
     return name;
   };
 
