@@ -27,7 +27,7 @@ const ACCOUNT = {
   channels: [],
 };
 const SESSION = { ...ACCOUNT, sip: ["/sip/ds2", "/sip/ds1"] };
-const ALICE_TV = { name: "alice-tv", owner: "alice", title: "Alice", mode: "open", kbps: 2_000 };
+const ALICE_TV = { name: "alice-tv", owner: "alice", title: "Alice", mode: "ask", kbps: 2_000 };
 const NEWS = { name: "news", owner: "studio", title: "News", mode: "open", kbps: 500 };
 const failure = (error: string, field?: string): Json => ({ error, message: "No.", ...(field === undefined ? {} : { field }) });
 
@@ -176,13 +176,21 @@ const CASES: readonly Case[] = [
   { name: "sign-out while registration is silent", send: ["POST", "/api/sign-out", {}], cookie: "s", status: 503, cookies: [] },
   {
     name: "a new channel",
-    send: ["POST", "/api/channels", { name: "alice-tv", title: "Alice", kbps: 2_000 }],
+    send: ["POST", "/api/channels", { name: "alice-tv", title: "Alice", kbps: 2_000, mode: "ask" }],
     cookie: "s",
     topic: "registration.add-channel",
     reply: ALICE_TV,
-    asks: { session: "s", name: "alice-tv", title: "Alice", kbps: 2_000 },
+    asks: { session: "s", name: "alice-tv", title: "Alice", kbps: 2_000, mode: "ask" },
     status: 201,
-    body: { name: "alice-tv", title: "Alice", owner: "alice", aor: "sip:alice-tv@tv.example", onAir: false, kbps: 2_000 },
+    body: {
+      name: "alice-tv",
+      title: "Alice",
+      owner: "alice",
+      aor: "sip:alice-tv@tv.example",
+      onAir: false,
+      mode: "ask",
+      kbps: 2_000,
+    },
   },
   {
     name: "a new channel of nobody",
@@ -203,6 +211,13 @@ const CASES: readonly Case[] = [
     cookie: "s",
     status: 400,
     field: "kbps",
+  },
+  {
+    name: "a new channel of no known mode",
+    send: ["POST", "/api/channels", { name: "a", title: "A", kbps: 1, mode: "shut" }],
+    cookie: "s",
+    status: 400,
+    field: "mode",
   },
   {
     name: "one channel too many",
@@ -372,13 +387,14 @@ test("API: the guide joins registration's channels with those on air, by name [B
   overlay.channels.put("news", onAir, 1);
   const got = await app.inject({ url: "/api/channels" });
   assert.deepEqual(got.json(), [
-    { name: "alice-tv", title: "Alice", owner: "alice", aor: "sip:alice-tv@tv.example", onAir: false, kbps: 2_000 },
+    { name: "alice-tv", title: "Alice", owner: "alice", aor: "sip:alice-tv@tv.example", onAir: false, mode: "ask", kbps: 2_000 },
     {
       name: "news",
       title: "News at ten",
       owner: "studio",
       aor: "sip:news@tv.example",
       onAir: true,
+      mode: "open",
       site: "site1",
       kbps: 480,
       sinceWallMs: 7,

@@ -25,7 +25,8 @@ const SIGN_IN = Body({ user: Name, password: Password });
 const SIGN_OUT = Body({});
 const NEW_SECRET = Body({ label: Title });
 const SECRET_ID = Type.Object({ id: Type.String({ minLength: 1, maxLength: 64 }) });
-const NEW_CHANNEL = Body({ name: Name, title: Title, kbps: Kbps });
+const Mode = Type.Union([Type.Literal("open"), Type.Literal("ask")]);
+const NEW_CHANNEL = Body({ name: Name, title: Title, kbps: Kbps, mode: Type.Optional(Mode) });
 
 export interface ApiPorts {
   readonly registration: Registration;

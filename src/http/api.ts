@@ -31,6 +31,8 @@ export interface ApiChannel {
   readonly owner: string;
   readonly aor: string; // sip:name@domain
   readonly onAir: boolean;
+  /** `ask`: its broadcaster is asked for each viewer, and can be asked while off air. */
+  readonly mode: "open" | "ask";
   readonly site?: string;
   readonly kbps: number;
   readonly sinceWallMs?: number;
@@ -50,4 +52,6 @@ export interface ApiNewChannel {
   readonly name: string;
   readonly title: string;
   readonly kbps: number;
+  /** Default `open`. */
+  readonly mode?: ApiChannel["mode"];
 }

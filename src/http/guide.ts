@@ -58,15 +58,15 @@ export class Guide {
   #joined(records: ReadonlyMap<string, ChannelRecord>): readonly ApiChannel[] {
     const all = new Map<string, ApiChannel>();
     for (const record of records.values()) all.set(record.name, this.#idle(record));
-    for (const { value } of this.#onAir.rows()) all.set(value.name, this.#live(value));
+    for (const { value } of this.#onAir.rows()) all.set(value.name, this.#live(value, records.get(value.name)?.mode ?? "open"));
     return [...all.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  #idle({ name, title, owner, kbps }: ChannelRecord): ApiChannel {
-    return { name, title, owner, aor: `sip:${name}@${this.#domain}`, onAir: false, kbps };
+  #idle({ name, title, owner, mode, kbps }: ChannelRecord): ApiChannel {
+    return { name, title, owner, aor: `sip:${name}@${this.#domain}`, onAir: false, mode, kbps };
   }
 
-  #live({ name, title, owner, kbps, site, sinceWallMs }: OnAir): ApiChannel {
-    return { name, title, owner, aor: `sip:${name}@${this.#domain}`, onAir: true, site, kbps, sinceWallMs };
+  #live({ name, title, owner, kbps, site, sinceWallMs }: OnAir, mode: ApiChannel["mode"]): ApiChannel {
+    return { name, title, owner, aor: `sip:${name}@${this.#domain}`, onAir: true, mode, site, kbps, sinceWallMs };
   }
 }

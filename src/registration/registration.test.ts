@@ -341,6 +341,7 @@ const CHANNELS: readonly { name: string; asked: Record<string, Json>; fault: str
   { name: "63 kbit/s", asked: { kbps: 63 }, fault: "bad-value kbps" },
   { name: "20,001 kbit/s", asked: { kbps: 20_001 }, fault: "bad-value kbps" },
   { name: "no rate", asked: { kbps: null }, fault: "bad-value kbps" },
+  { name: "no known mode", asked: { mode: "shut" }, fault: "bad-value mode" },
 ];
 for (const { name, asked, fault: wanted } of CHANNELS) {
   test(`a channel is refused: ${name}`, () => {
@@ -354,11 +355,13 @@ test("a user has at most channelsPerUser channels; everybody sees all of them", 
   const { signUp, granted, fault, pushed } = stage();
   const { session } = signUp("alice");
   for (let at = 0; at < LIMITS.channelsPerUser; at++) {
-    granted("registration.add-channel", { session, name: `news${at}`, title: "News", kbps: at === 0 ? 64 : 20_000 });
+    const mode = at === 0 ? "ask" : "open";
+    granted("registration.add-channel", { session, name: `news${at}`, title: "News", kbps: at === 0 ? 64 : 20_000, mode });
   }
   assert.equal(fault("registration.add-channel", { session, name: "more", title: "More", kbps: 1_000 }), FAULTS.full);
   const { channels } = granted("registration.channels", {});
-  assert.deepEqual(channels[0], { name: "news0", owner: "alice", title: "News", mode: "open", kbps: 64 });
+  assert.deepEqual(channels[0], { name: "news0", owner: "alice", title: "News", mode: "ask", kbps: 64 });
+  assert.equal(channels[1]?.mode, "open");
   assert.equal(channels.length, LIMITS.channelsPerUser);
   assert.ok(pushed.includes("ds1: channel news9") && pushed.includes("web1: channel news9"));
 });

@@ -58,7 +58,7 @@ export interface RegistrationTopics {
   "registration.add-device-secret": { ask: { session: string; label: string }; reply: { id: string; secret: string } | Failure };
   "registration.revoke-device-secret": { ask: { session: string; id: string }; reply: { ok: true } | Failure };
   "registration.add-channel": {
-    ask: { session: string; name: string; title: string; kbps: number };
+    ask: { session: string; name: string; title: string; kbps: number; mode?: ChannelRecord["mode"] };
     reply: ChannelRecord | Failure;
   };
   /** All channels, on air or not. */

@@ -20,6 +20,26 @@ for (let version = 0; version <= SCHEMA_VERSION; version++) {
   });
 }
 
+test("channels of version 1 are kept, and from version 2 on a channel may ask its broadcaster", () => {
+  const database = fresh(1);
+  database.exec(`
+    INSERT INTO names VALUES ('bob', 'user'), ('bob-tv', 'channel'), ('ask-bob', 'channel');
+    INSERT INTO accounts VALUES ('bob', 'user', 'x', 1, 'ds1', 0);
+    INSERT INTO channels VALUES ('bob-tv', 'channel', 'bob', 'Bob', 'open', 800)`);
+  const ask = "INSERT INTO channels VALUES ('ask-bob', 'channel', 'bob', 'Bob', 'ask', 800)";
+  assert.throws(() => database.exec(ask), /CHECK/);
+  migrate(database);
+  database.exec(ask);
+  const kept = database.prepare("SELECT name, mode FROM channels ORDER BY name").all();
+  assert.deepEqual(
+    kept.map((row) => ({ ...row })),
+    [
+      { name: "ask-bob", mode: "ask" },
+      { name: "bob-tv", mode: "open" },
+    ],
+  );
+});
+
 test("a database of a newer program is refused with a sentence for the operator, and left as it is", () => {
   const database = fresh(SCHEMA_VERSION);
   database.exec(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`);

@@ -52,6 +52,22 @@ const STEPS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX channels_owner ON channels (owner);
   `,
+  // a CHECK cannot be altered: the table is made anew
+  `
+  CREATE TABLE channels_2 (
+    name TEXT PRIMARY KEY,
+    kind TEXT NOT NULL DEFAULT 'channel' CHECK (kind = 'channel'),
+    owner TEXT NOT NULL REFERENCES accounts (user),
+    title TEXT NOT NULL,
+    mode TEXT NOT NULL CHECK (mode IN ('open', 'ask')),
+    kbps INTEGER NOT NULL,
+    FOREIGN KEY (name, kind) REFERENCES names (name, kind)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO channels_2 (name, kind, owner, title, mode, kbps) SELECT name, kind, owner, title, mode, kbps FROM channels;
+  DROP TABLE channels;
+  ALTER TABLE channels_2 RENAME TO channels;
+  CREATE INDEX channels_owner ON channels (owner);
+  `,
 ];
 
 /** The version of database that this program reads and writes. */

@@ -23,7 +23,7 @@ export interface ChannelRow {
   readonly name: string;
   readonly owner: string;
   readonly title: string;
-  readonly mode: "open";
+  readonly mode: "open" | "ask";
   readonly kbps: number;
 }
 /** A name stands for one user or one channel, never two things (PROTOCOL §2). */

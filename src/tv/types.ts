@@ -5,7 +5,8 @@ export type ChannelRecord = {
   readonly name: string;
   readonly owner: string;
   readonly title: string;
-  readonly mode: "open"; // `ask` comes with the paper's end-to-end flow
+  /** `open`: the viewer's own DS answers. `ask`: the broadcaster is asked for each viewer (PROTOCOL §5). */
+  readonly mode: "open" | "ask";
   /** Wanted channel rate at sign-up, kbit/s. */
   readonly kbps: number;
 };

@@ -41,8 +41,9 @@ function OwnChannels({ session, channels }: Omit<AccountProps, "close">) {
   const { error, busy, run } = useCall();
   const [version, setVersion] = useState(0);
   const own = channels.filter((channel) => channel.owner === session.user);
-  const add = async ({ name = "", title = "", kbps = "" }: Fields) => {
-    if (await run(() => api.addChannel({ name, title, kbps: Number(kbps) }))) setVersion(version + 1);
+  const add = async ({ name = "", title = "", kbps = "", mode }: Fields) => {
+    const wanted = { name, title, kbps: Number(kbps), mode: mode === "ask" ? mode : "open" } as const;
+    if (await run(() => api.addChannel(wanted))) setVersion(version + 1);
   };
   return (
     <section aria-labelledby="own-channels">
@@ -85,6 +86,9 @@ function OwnChannels({ session, channels }: Omit<AccountProps, "close">) {
             error={error}
             testId="new-channel-kbps"
           />
+          <label>
+            <input type="checkbox" name="mode" value="ask" data-testid="new-channel-ask" /> Ask me for each viewer
+          </label>
           <Complaint error={error} />
           <button type="submit" className="primary" disabled={busy}>
             Add channel
@@ -95,8 +99,8 @@ function OwnChannels({ session, channels }: Omit<AccountProps, "close">) {
   );
 }
 
-const broadcastCommand = ({ user }: ApiSession, { name }: ApiChannel): string =>
-  `bin/sipcast broadcast ${name} video.ts --user ${user} --secret DEVICE-SECRET`;
+const broadcastCommand = ({ user }: ApiSession, { name, mode }: ApiChannel): string =>
+  `bin/sipcast broadcast ${name} video.ts --user ${user} --secret DEVICE-SECRET${mode === "ask" ? " --ask" : ""}`;
 
 function Devices({ session }: Pick<AccountProps, "session">) {
   const { error, busy, run } = useCall();

@@ -33,7 +33,8 @@ export interface SampleAccount {
   readonly deviceSecret: string;
   readonly home: MemberId;
   readonly accessKbps: number;
-  readonly channels: readonly { readonly name: string; readonly title: string; readonly kbps: number }[];
+  /** Default mode: `open`. */
+  readonly channels: readonly (Omit<ChannelRecord, "owner" | "mode"> & Partial<Pick<ChannelRecord, "mode">>)[];
 }
 /** What others sent; nothing is known of its fields. */
 export type Asked = Readonly<Record<string, unknown>>;
@@ -219,7 +220,7 @@ export class Registration {
     const account = store.account(user);
     if (account) this.#push(account);
     for (const wanted of channels) {
-      const channel: ChannelRow = { ...wanted, owner: user, mode: "open" };
+      const channel: ChannelRow = { mode: "open", ...wanted, owner: user };
       const held = store.channel(channel.name);
       if (held?.owner === user) continue;
       if (held || !store.addChannel(channel).ok)
@@ -336,7 +337,10 @@ function readSignUp(asked: Asked): (Omit<Newcomer, "home"> & { readonly address:
   return { ...account, channels: [channel] };
 }
 
-function readChannel(owner: string, { name, title, kbps }: Asked): ChannelRow | Failure {
+function readChannel(owner: string, { name, title, kbps, mode = "open" }: Asked): ChannelRow | Failure {
   const wrong = checkName(name, "name") ?? checkText(title, RULES.title, "title") ?? checkKbps(kbps, RULES.channelKbps, "kbps");
-  return wrong ?? { name: textOf(name), owner, title: textOf(title).trim(), mode: "open", kbps: Number(kbps) };
+  if (wrong) return wrong;
+  if (mode !== "open" && mode !== "ask")
+    return failure(FAULTS.badValue, "A channel is open, or its broadcaster is asked.", "mode");
+  return { name: textOf(name), owner, title: textOf(title).trim(), mode, kbps: Number(kbps) };
 }
