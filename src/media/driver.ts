@@ -19,10 +19,12 @@ export interface MediaConfig {
 /** A stream carried, as `streams()` shows it. */
 export interface StreamReport extends RelayStats {
   readonly stream: StreamId;
+  readonly group: Address;
 }
 
 interface Carried {
   readonly id: StreamId;
+  readonly group: Address;
   readonly relay: RelayStream;
   readonly input: DatagramPort;
   readonly viewers: Map<string, Viewer>;
@@ -103,7 +105,7 @@ export class MediaDriver implements MediaPort {
       },
       failed: (error) => this.#failed(`stream ${stream}`, error),
     });
-    const carried: Carried = { id: stream, relay, input, viewers: new Map(), wheelAtMs: Infinity };
+    const carried: Carried = { id: stream, group, relay, input, viewers: new Map(), wheelAtMs: Infinity };
     this.#streams.set(stream, carried);
   }
 
@@ -140,7 +142,7 @@ export class MediaDriver implements MediaPort {
 
   /** What is carried now, in the order of opening. */
   streams(): readonly StreamReport[] {
-    return Array.from(this.#streams.values(), ({ id, relay }) => ({ stream: id, ...relay.stats }));
+    return Array.from(this.#streams.values(), ({ id, group, relay }) => ({ stream: id, group, ...relay.stats }));
   }
 
   /** Closes every stream and both sockets. */

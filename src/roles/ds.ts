@@ -16,6 +16,8 @@ const CATCH_UP_EVERY_MS = 500;
 export interface RunningDs extends RunningRole {
   readonly calls: ChannelCalls;
   readonly admission: Admission;
+  /** What it knows of the whole operator. */
+  readonly tables: Pick<ChannelPorts, "onAir" | "sessions">;
 }
 
 /** A DS server [B2]: registrar and channel sessions over UDP and WebSocket, PEP of its edge. Serves once it knows its users. */
@@ -94,6 +96,7 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
   return {
     calls: channelCalls,
     admission,
+    tables: ports,
     stop(stopped) {
       stopLearning();
       overlay.leave();

@@ -37,6 +37,9 @@ export interface Operator {
   readonly brokers: readonly RunningBroker[];
   readonly edges: readonly RunningEdge[];
   readonly servers: readonly RunningDs[];
+  /** Starts one role of the plan anew: what ran in its place has stopped, or died with its host. */
+  start(member: string): void;
+  stopOne(member: string, stopped: () => void): void;
   /** Stops the servers in front first, the deciders last, then calls `stopped`. */
   stop(stopped: () => void): void;
 }
@@ -48,21 +51,54 @@ export function startOperator(plan: OperatorPlan, ground: OperatorGround): Opera
     const overlay = new OverlayNode(ground.carrier, host, { id: member, role, info: {} });
     return { host, overlay, log: ground.log, operatorKey: ground.operatorKey, failed: ground.failed };
   };
-  const brokers = plan.brokers.map((config) => startBroker(context(config.id, "broker"), config));
-  const registration =
-    plan.registration && startRegistration(context(plan.registration.id, "registration"), plan.registration, ground.passwords);
-  const edges = plan.edges.map((config) => startEdge(context(config.id, "edge"), config));
-  const servers = plan.servers.map((config) => startDs(context(config.id, "ds"), config));
-  const deciders = [...edges, ...(registration ? [registration] : []), ...brokers];
+  const { passwords } = ground;
+  const brokers = plan.brokers.map((config) => new Place(config.id, () => startBroker(context(config.id, "broker"), config)));
+  const registrations = (plan.registration ? [plan.registration] : []).map(
+    (config) => new Place(config.id, () => startRegistration(context(config.id, "registration"), config, passwords)),
+  );
+  const edges = plan.edges.map((config) => new Place(config.id, () => startEdge(context(config.id, "edge"), config)));
+  const servers = plan.servers.map((config) => new Place(config.id, () => startDs(context(config.id, "ds"), config)));
+  const places: readonly Place<RunningRole>[] = [...servers, ...edges, ...registrations, ...brokers];
+  const placeOf = (member: string): Place<RunningRole> => {
+    const place = places.find(({ id }) => id === member);
+    if (!place) throw new RangeError(`There is no ${member} in this plan`);
+    return place;
+  };
   return {
-    registration,
+    get registration() {
+      return registrations[0]?.role;
+    },
     context,
-    brokers,
-    edges,
-    servers,
-    stop: (stopped) => stopInTurn([...servers, ...deciders], stopped),
+    get brokers() {
+      return rolesAt(brokers);
+    },
+    get edges() {
+      return rolesAt(edges);
+    },
+    get servers() {
+      return rolesAt(servers);
+    },
+    start: (member) => placeOf(member).start(),
+    stopOne: (member, stopped) => placeOf(member).role.stop(stopped),
+    stop: (stopped) => stopInTurn(rolesAt(places), stopped),
   };
 }
+
+/** Where one role of a plan runs, over restarts. */
+class Place<Role extends RunningRole> {
+  readonly id: string;
+  role: Role;
+  readonly #begin: () => Role;
+  constructor(id: string, begin: () => Role) {
+    this.id = id;
+    this.#begin = begin;
+    this.role = begin();
+  }
+  start(): void {
+    this.role = this.#begin();
+  }
+}
+const rolesAt = <Role extends RunningRole>(places: readonly Place<Role>[]): readonly Role[] => places.map(({ role }) => role);
 
 function stopInTurn(roles: readonly RunningRole[], stopped: () => void): void {
   const [first, ...rest] = roles;
