@@ -1,5 +1,6 @@
 import dgram from "node:dgram";
 import type { Identity } from "#client/agents.ts";
+import { readAddress } from "#host/addresses.ts";
 import type { RegistrationState } from "#sip/ua.ts";
 import { UsageError } from "./console.ts";
 import { findDemo } from "./demo-state.ts";
@@ -27,7 +28,7 @@ export async function identify(flags: ClientFlags, channel: string, who: "owner"
       demo ? `Give ${missing} as well.` : `No demo runs on this machine. Start one with npm start, or give ${missing}.`,
     );
   }
-  const address = readAddress(ds);
+  const address = dsAddress(ds);
   return { user, domain, deviceSecret, ds: address, localHost: await localHostTowards(address.host) };
 }
 
@@ -41,11 +42,10 @@ export function registrationFault(state: RegistrationState, { user, ds }: Identi
   return state.kind === "waiting" ? `No answer from a DS at ${ds.host}:${ds.port}.` : undefined;
 }
 
-function readAddress(text: string): Identity["ds"] {
-  const found = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(text);
-  if (!found?.[1] || Number(found[2]) > 65_535)
-    throw new UsageError(`--ds is "${text}", an address and a port are needed, e.g. 127.0.0.1:5060.`);
-  return { host: found[1], port: Number(found[2]) };
+function dsAddress(text: string): Identity["ds"] {
+  const address = readAddress(text);
+  if (!address) throw new UsageError(`--ds is "${text}", an address and a port are needed, e.g. 127.0.0.1:5060.`);
+  return address;
 }
 
 /** Our own address on the way to that host. */

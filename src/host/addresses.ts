@@ -14,3 +14,17 @@ export function addressOfUrl(url: string): Address {
   const { hostname, port, protocol } = new URL(url);
   return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || (protocol === "wss:" ? 443 : 80)) };
 }
+
+/** Whether that is an IPv4 address, dotted, or an IPv6 address without brackets. */
+export const isNumericHost = (host: string): boolean =>
+  host.includes(":")
+    ? URL.canParse(`http://[${host}]`)
+    : /^(?:\d{1,3}\.){3}\d{1,3}$/.test(host) && URL.canParse(`http://${host}`);
+
+/** What `showAddress` writes: "ip:port" or "[ipv6]:port", port 1..65535; `undefined` for anything else. */
+export function readAddress(text: string): Address | undefined {
+  const [, v6, v4, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = v6 ?? v4;
+  const port = Number(digits);
+  return host !== undefined && isNumericHost(host) && port > 0 && port <= 65_535 ? { host, port } : undefined;
+}

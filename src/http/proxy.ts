@@ -3,6 +3,7 @@ import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { LIMITS } from "#base/limits.ts";
 import { mintUserToken, USER_TOKEN_COOKIE } from "#base/user-token.ts";
+import { readAddress } from "#host/addresses.ts";
 import type { BrowserHost } from "#host/host.ts";
 import type { WebConfig } from "#roles/types.ts";
 import { type Answer, refusal } from "./registration.ts";
@@ -140,10 +141,9 @@ export class WebSocketProxy {
 /** Reads the "ip:port" of a table, IPv6 in brackets; throws on anything else. */
 function upstreams(table: Readonly<Record<string, string>>): ReadonlyMap<string, Upstream> {
   const entries = Object.entries(table).map(([member, address]): [string, Upstream] => {
-    const [, v6, v4, port] = /^(?:\[([\da-f:.]+)\]|([\d.]+)):(\d{1,5})$/i.exec(address) ?? [];
-    const host = v6 ?? v4;
-    if (host === undefined) throw new Error(`Cannot proxy to ${member}: "${address}" is not ip:port`);
-    return [member, { host, port: Number(port) }];
+    const at = readAddress(address);
+    if (!at) throw new Error(`Cannot proxy to ${member}: "${address}" is not ip:port`);
+    return [member, at];
   });
   return new Map(entries);
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Address, showAddress } from "#host/host.ts";
-import { readAddress } from "./address.ts";
+import { readAddress } from "./addresses.ts";
+import { type Address, showAddress } from "./host.ts";
 
 const CASES: { text: string; wants: Address | undefined }[] = [
   { text: "232.0.1.7:5004", wants: { host: "232.0.1.7", port: 5004 } },
@@ -9,6 +9,9 @@ const CASES: { text: string; wants: Address | undefined }[] = [
   { text: "232.0.1.7", wants: undefined },
   { text: "232.0.1.7:0", wants: undefined },
   { text: "232.0.1.7:65536", wants: undefined },
+  { text: "232.0.1.256:5004", wants: undefined },
+  { text: "232.0.1:5004", wants: undefined },
+  { text: "[2001:db8::1::2]:5004", wants: undefined },
   { text: "host.example:5004", wants: undefined },
   { text: "", wants: undefined },
 ];
