@@ -1,13 +1,14 @@
 import { SILENT } from "#base/log.ts";
-import { BroadcasterAgent, type Identity, ViewerAgent } from "#client/agents.ts";
-import type { Outcome } from "#client/outcome.ts";
+import type { Identity } from "#client/agents.ts";
 import type { Host } from "#host/host.ts";
-import { type Clip, readClip, testPattern } from "#media/index.ts";
+import { type Clip, readClip, type TestPattern, testPattern } from "#media/index.ts";
 import { InProcessCarrier } from "#overlay/index.ts";
-import { quickPasswords } from "#registration/index.ts";
+import { quickPasswords, type SampleAccount } from "#registration/index.ts";
 import { type Operator, type OperatorPlan, startOperator } from "#roles/operator.ts";
-import type { SimNetwork } from "./types.ts";
+import { WorldBroadcaster, WorldViewer } from "./people.ts";
+import type { Crash, SimNetwork } from "./types.ts";
 
+export { WorldBroadcaster, WorldViewer } from "./people.ts";
 export { simTest as worldTest } from "./sim-test.ts";
 
 /** What a world may be told; the defaults are the paper's [B15]. */
@@ -21,26 +22,10 @@ export interface WorldOptions {
   readonly accessKbps?: number;
   /** Each person's own line, kbit/s. */
   readonly lineKbps?: number;
-}
-/** Somebody who broadcasts, as a test sees him. */
-export interface WorldBroadcaster {
-  readonly state: string;
-  readonly ended: Outcome | undefined;
-  /** RTP packets sent. */
-  readonly sent: number;
-  goLive(channel: string): void;
-  end(): void;
-}
-export interface WorldViewer {
-  /** `refused`: a final answer other than 2xx; `ended`: nobody answered, or it ended later. */
-  readonly state: string;
-  readonly refusal: Outcome | undefined;
-  /** TS packets received, and since the present stream began. */
-  readonly packets: number;
-  /** From the choice of the channel to its 2xx, ms. */
-  readonly setupMs: number | undefined;
-  watch(channel: string): void;
-  leave(): void;
+  /** What broadcasters send; default: the paper's picture in size and rate. */
+  readonly pattern?: TestPattern;
+  /** Puts something between a server and its machine: a fault that no network has. */
+  readonly tamper?: (member: string, host: Host) => Host;
 }
 
 const DOMAIN = "sipcast.test";
@@ -56,7 +41,7 @@ const CHANNEL_KBPS = 800;
 /** 320x240 at 15 frames/s [B15]. */
 const PATTERN = { frames: 60, framesPerSec: 15, gopFrames: 15, kbps: 300 };
 const START_MS = 1_000;
-const TS_PACKET_BYTES = 188;
+const GOODBYE_MS = 50;
 
 /** A whole operator and its users on a simulated network, started and serving. */
 export class World {
@@ -65,26 +50,27 @@ export class World {
   readonly #plan: OperatorPlan;
   readonly #lineKbps: number;
   readonly #clip: Clip;
-  #people = 0;
+  readonly #hosts = new Map<string, Host>(); // of servers
+  readonly #tamper: (member: string, host: Host) => Host;
+  /** In place of the database, which registration loses when it crashes. */
+  readonly #accounts: SampleAccount[] = [];
 
   constructor(net: SimNetwork, options: WorldOptions) {
     this.net = net;
     this.#plan = planWorld(options);
     this.#lineKbps = options.lineKbps ?? LINE_KBPS;
-    this.#clip = patternClip();
-    const hosts = new Map<string, Host>();
-    const hostOf = (member: string): Host => {
-      const host = hosts.get(member) ?? net.host(member, addressOf(member));
-      hosts.set(member, host);
-      return host;
-    };
+    this.#clip = patternClip(options.pattern ?? PATTERN);
+    this.#tamper = options.tamper ?? ((_member, host) => host);
     for (const edge of this.#plan.edges) net.setHandling(edge.id, COPS_PORT, options.copsHandlingMs ?? 0);
     this.operator = startOperator(this.#plan, {
-      host: hostOf,
-      carrier: new InProcessCarrier(),
+      host: (member) => this.#hostOf(member),
+      carrier: new InProcessCarrier((from, to) => net.fate(from, to)),
       log: SILENT,
       operatorKey: new Uint8Array(32).fill(7),
-      passwords: quickPasswords(hostOf("registration")),
+      passwords: {
+        hash: (...asked) => this.#passwords().hash(...asked),
+        verify: (...asked) => this.#passwords().verify(...asked),
+      },
       failed: (what, error) => {
         throw new Error(`${what}: ${error.message}`);
       },
@@ -111,80 +97,48 @@ export class World {
     };
   }
 
-  /** Somebody of that site who owns the channel NAME-tv and is registered. */
-  broadcaster(user: string, site: number): WorldBroadcaster {
-    const { net } = this;
-    const identity = this.#person(user, site);
-    let state = "idle";
-    let ended: Outcome | undefined;
-    const agent = new BroadcasterAgent(net.host(user, identity.localHost), identity, this.#clip, {
-      onRegistration: ({ kind }) => net.note(`${user} ${kind}`),
-      onState: (now) => {
-        state = now.kind;
-        ended = now.kind === "ended" ? now : undefined;
-        net.note(`${user} ${state}`);
-      },
-      onFault: raise,
-    });
-    agent.register();
-    this.run(START_MS);
-    return {
-      get state() {
-        return state;
-      },
-      get ended() {
-        return ended;
-      },
-      get sent() {
-        return agent.sent;
-      },
-      goLive: (channel) => agent.goLive(channel),
-      end: () => agent.end(),
-    };
+  /** A server crashes: its process, or the machine under it. */
+  kill(member: string, how?: Crash): void {
+    this.net.kill(member, how);
+    this.#hosts.delete(member);
+  }
+  /** A server stops as its operator stops it: it says goodbye first. */
+  stop(member: string): void {
+    this.operator.stopOne(member, () => undefined);
+    this.run(GOODBYE_MS);
+    this.kill(member);
+  }
+  isUp(member: string): boolean {
+    return this.#hosts.has(member);
+  }
+  /** Starts a server that was killed or stopped, on its machine's disk and clock as they are. */
+  restart(member: string): void {
+    this.operator.start(member);
+    if (member === "registration") for (const account of this.#accounts) this.#ensure(account);
   }
 
+  /** Somebody of that site who owns the channel NAME-tv and is registered. */
+  broadcaster(user: string, site: number): WorldBroadcaster {
+    return this.#present(new WorldBroadcaster(this.net, this.#person(user, site), this.#clip));
+  }
   /** Somebody of that site who watches by multicast and is registered. */
   viewer(user: string, site: number): WorldViewer {
-    const { net } = this;
-    const identity = this.#person(user, site);
-    let state = "idle";
-    let refusal: Outcome | undefined;
-    let setupMs: number | undefined;
-    let packets = 0;
-    const delivery = { form: "multicast", multicastInterface: identity.localHost } as const;
-    const agent = new ViewerAgent(net.host(user, identity.localHost), identity, delivery, {
-      onRegistration: ({ kind }) => net.note(`${user} ${kind}`),
-      onState: (now) => {
-        const isRefused = now.kind === "ended" && now.status !== undefined;
-        state = isRefused ? "refused" : now.kind;
-        refusal = now.kind === "ended" ? now : undefined;
-        setupMs = now.kind === "watching" ? now.setupMs : undefined;
-        packets = 0;
-        net.note(`${user} ${state}`);
-      },
-      onPackets: (octets) => {
-        packets += octets.length / TS_PACKET_BYTES;
-      },
-      onFault: raise,
-    });
-    agent.register();
+    return this.#present(new WorldViewer(this.net, this.#person(user, site)));
+  }
+  #present<P extends WorldBroadcaster | WorldViewer>(person: P): P {
+    person.arrive();
     this.run(START_MS);
-    return {
-      get state() {
-        return state;
-      },
-      get refusal() {
-        return refusal;
-      },
-      get packets() {
-        return packets;
-      },
-      get setupMs() {
-        return setupMs;
-      },
-      watch: (channel) => agent.watch(channel),
-      leave: () => agent.leave(),
-    };
+    return person;
+  }
+
+  /** On the clock of registration's present life. */
+  #passwords(): ReturnType<typeof quickPasswords> {
+    return quickPasswords(this.#hostOf("registration"));
+  }
+  #hostOf(member: string): Host {
+    const host = this.#hosts.get(member) ?? this.#tamper(member, this.net.host(member, addressOf(member)));
+    this.#hosts.set(member, host);
+    return host;
   }
 
   /** Signs somebody up whose DS is that of the site [B10]. */
@@ -194,20 +148,19 @@ export class World {
     const deviceSecret = `${user} device`;
     const channels = [{ name: `${user}-tv`, title: `${user}'s channel`, kbps: CHANNEL_KBPS }];
     const account = { user, password: `${user} password`, deviceSecret, home: ds.id, accessKbps: this.#lineKbps, channels };
+    this.#accounts.push(account);
+    this.#ensure(account);
+    return { user, domain: DOMAIN, deviceSecret, ds: ds.udp, localHost: `10.0.${site}.${100 + this.#accounts.length}` };
+  }
+  #ensure(account: SampleAccount): void {
     this.operator.registration?.registration.ensureAccount(account, () => undefined);
-    this.#people++;
-    return { user, domain: DOMAIN, deviceSecret, ds: ds.udp, localHost: `10.0.${site}.${100 + this.#people}` };
   }
 }
 
 export const world = (net: SimNetwork, options: WorldOptions): World => new World(net, options);
 
-function raise(error: Error): never {
-  throw error;
-}
-
-function patternClip(): Clip {
-  const read = readClip(testPattern(PATTERN));
+function patternClip(pattern: TestPattern): Clip {
+  const read = readClip(testPattern(pattern));
   if (read.status === "bad") throw read.fault;
   return read.clip;
 }

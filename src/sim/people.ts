@@ -1,0 +1,124 @@
+import { BroadcasterAgent, type Identity, ViewerAgent } from "#client/agents.ts";
+import type { Outcome } from "#client/outcome.ts";
+import type { Clip } from "#media/index.ts";
+import type { SimNetwork } from "./types.ts";
+
+const TS_PACKET_BYTES = 188;
+
+/** Somebody with a machine of his own and one agent on it, from his arrival until he vanishes; he may come back. */
+abstract class Person<Agent extends { register(): void }> {
+  /** Nobody is there while it is undefined. */
+  protected agent: Agent | undefined;
+  protected readonly net: SimNetwork;
+  protected readonly identity: Identity;
+
+  constructor(net: SimNetwork, identity: Identity) {
+    this.net = net;
+    this.identity = identity;
+  }
+  protected abstract begin(): Agent;
+
+  get isThere(): boolean {
+    return this.agent !== undefined;
+  }
+  /** Switches the machine on, and registers. */
+  arrive(): void {
+    if (this.agent) return;
+    this.agent = this.begin();
+    this.agent.register();
+  }
+  /** The machine is gone, without goodbye. */
+  vanish(): void {
+    this.net.kill(this.identity.user, "machine");
+    this.agent = undefined;
+  }
+  protected note(what: string): void {
+    this.net.note(`${this.identity.user} ${what}`);
+  }
+}
+
+/** Somebody who broadcasts, as a test sees him. */
+export class WorldBroadcaster extends Person<BroadcasterAgent> {
+  state = "idle";
+  ended: Outcome | undefined;
+  readonly #clip: Clip;
+
+  constructor(net: SimNetwork, identity: Identity, clip: Clip) {
+    super(net, identity);
+    this.#clip = clip;
+  }
+  /** RTP packets sent. */
+  get sent(): number {
+    return this.agent?.sent ?? 0;
+  }
+  goLive(channel: string): void {
+    this.agent?.goLive(channel);
+  }
+  end(): void {
+    this.agent?.end();
+  }
+
+  protected override begin(): BroadcasterAgent {
+    this.state = "idle";
+    const host = this.net.host(this.identity.user, this.identity.localHost);
+    return new BroadcasterAgent(host, this.identity, this.#clip, {
+      onRegistration: ({ kind }) => this.note(kind),
+      onState: (now) => {
+        this.state = now.kind;
+        this.ended = now.kind === "ended" ? now : undefined;
+        this.note(this.state);
+      },
+      onFault: raise,
+    });
+  }
+}
+
+/** Somebody who watches by multicast, as a test sees him. */
+export class WorldViewer extends Person<ViewerAgent> {
+  /** `refused`: a final answer other than 2xx; `ended`: nobody answered, or it ended later. */
+  state = "idle";
+  /** Called, watched, or refused last. */
+  channel = "";
+  refusal: Outcome | undefined;
+  /** TS packets received, and since the present stream began. */
+  packets = 0;
+  /** From the choice of the channel to its 2xx, ms. */
+  setupMs: number | undefined;
+
+  watch(channel: string): void {
+    this.agent?.watch(channel);
+  }
+  leave(): void {
+    this.agent?.leave();
+  }
+
+  protected override begin(): ViewerAgent {
+    const { user, localHost } = this.identity;
+    this.state = "idle";
+    return new ViewerAgent(
+      this.net.host(user, localHost),
+      this.identity,
+      { form: "multicast", multicastInterface: localHost },
+      {
+        onRegistration: ({ kind }) => this.note(kind),
+        onState: (now) => {
+          const isRefused = now.kind === "ended" && now.status !== undefined;
+          this.state = isRefused ? "refused" : now.kind;
+          this.channel = "channel" in now ? now.channel : "";
+          this.refusal = now.kind === "ended" ? now : undefined;
+          this.setupMs = now.kind === "watching" ? now.setupMs : undefined;
+          this.packets = 0;
+          this.note(this.state);
+        },
+        onPackets: (octets) => {
+          this.packets += octets.length / TS_PACKET_BYTES;
+        },
+        onFault: raise,
+      },
+    );
+  }
+}
+
+function raise(error: Error): never {
+  throw error;
+}
