@@ -37,7 +37,7 @@ const apps: FastifyInstance[] = [];
 async function fresh(): Promise<void> {
   overlay = new FakeOverlay();
   const host = simNetwork(1).host("web", "127.0.0.1");
-  app = await webServer({ host, overlay, log: SILENT, operatorKey: new Uint8Array(32) }, CONFIG);
+  ({ app } = await webServer({ host, overlay, log: SILENT, operatorKey: new Uint8Array(32) }, CONFIG));
   apps.push(app);
 }
 before(fresh);

@@ -26,6 +26,9 @@ export class EventStream {
     this.#heartbeat = this.#beatLater();
   }
 
+  get size(): number {
+    return this.#listeners.size;
+  }
   get full(): boolean {
     return this.#listeners.size >= LIMITS.eventListeners;
   }

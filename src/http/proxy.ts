@@ -65,6 +65,11 @@ export class WebSocketProxy {
     this.#media = upstreams(config.media);
   }
 
+  /** WebSockets that are open, those still being opened included. */
+  get size(): number {
+    return this.#open.size;
+  }
+
   /** Handles `upgrade` of a node:http server. */
   async upgrade(request: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
     client.on("error", () => client.destroy()); // its "close" does the rest

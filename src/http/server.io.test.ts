@@ -62,7 +62,7 @@ before(async () => {
     origins: [ORIGIN],
   };
   await new Promise((done) => dead.close(done));
-  app = await webServer({ host, overlay: web, log: SILENT, operatorKey: KEY }, config);
+  ({ app } = await webServer({ host, overlay: web, log: SILENT, operatorKey: KEY }, config));
   at = (await app.listen({ host: "127.0.0.1", port: 0 })).replace("http://", "");
 });
 after(async () => {

@@ -12,18 +12,32 @@ import { EventStream } from "./events.ts";
 import { Guide } from "./guide.ts";
 import { WebSocketProxy } from "./proxy.ts";
 import { type Answer, NOT_SIGNED_IN, Registration } from "./registration.ts";
+import { type StatusPort, statusRoutes } from "./status.ts";
 import { Tries } from "./tries.ts";
 
-/** What of a role's context the server needs. */
-export type WebServerPorts = Pick<RoleContext, "host" | "overlay" | "log" | "operatorKey">;
+/** What of a role's context the server needs, and what it shows of its process; without `status` only that it lives. */
+export type WebServerPorts = Pick<RoleContext, "host" | "overlay" | "log" | "operatorKey"> & { readonly status?: StatusPort };
+export interface WebServer {
+  readonly app: FastifyInstance;
+  counts(): HttpCounts;
+}
+/** For /metrics. */
+export interface HttpCounts {
+  readonly eventListeners: number;
+  readonly slowListeners: number;
+  readonly proxiedWebSockets: number;
+  /** Handshakes not passed on, by HTTP status. */
+  readonly refusedWebSockets: ReadonlyMap<number, number>;
+}
 
 /** The guide is fetched anew so often, in case a push was lost. */
 const REFRESH_MS = 30_000;
 /** A request whose head and body are not there by then is closed (slow senders). */
 const REQUEST_MS = 10_000;
+const ALIVE: StatusPort = { report: () => ({ notReady: [], degraded: [] }) };
 
 /** The web server of one operator, not listening yet: page, API, events and the WebSocket proxy. */
-export async function webServer(ports: WebServerPorts, config: WebConfig): Promise<FastifyInstance> {
+export async function webServer(ports: WebServerPorts, config: WebConfig): Promise<WebServer> {
   const { host, overlay } = ports;
   const app = fastify({
     bodyLimit: LIMITS.httpBodyBytes,
@@ -44,7 +58,7 @@ export async function webServer(ports: WebServerPorts, config: WebConfig): Promi
   guard(app, config.origins);
   failures(app, ports.log);
   apiRoutes(app, { registration, guide, events, tries: new Tries(host), dsIds: Object.keys(config.sip) });
-  app.get("/livez", async () => "alive\n");
+  statusRoutes(app, ports.status ?? ALIVE);
   await page(app, config.pages);
 
   const userOf = (header: string | undefined) => cookieHolder(app, registration, header);
@@ -55,7 +69,15 @@ export async function webServer(ports: WebServerPorts, config: WebConfig): Promi
     events.close();
     proxy.close();
   });
-  return app;
+  return {
+    app,
+    counts: () => ({
+      eventListeners: events.size,
+      slowListeners: events.slowListeners,
+      proxiedWebSockets: proxy.size,
+      refusedWebSockets: proxy.refused,
+    }),
+  };
 }
 
 async function cookieHolder(app: FastifyInstance, registration: Registration, header = ""): Promise<Answer<string>> {
@@ -67,20 +89,9 @@ async function cookieHolder(app: FastifyInstance, registration: Registration, he
 
 /** Security headers on every answer; changing requests only from the operator's own pages. */
 function guard(app: FastifyInstance, origins: readonly string[]): void {
-  const sockets = origins.map((origin) => origin.replace(/^http/, "ws")).join(" ");
-  const policy = [
-    "default-src 'self'",
-    `connect-src 'self' ${sockets}`,
-    "img-src 'self' data:",
-    "media-src 'self' blob:", // Media Source Extensions
-    "object-src 'none'",
-    "base-uri 'none'",
-    "form-action 'self'",
-    "frame-ancestors 'none'",
-  ].join("; ");
   app.addHook("onRequest", async (request, reply) => {
     reply.headers({
-      "content-security-policy": policy,
+      "content-security-policy": contentPolicy(origins),
       "cross-origin-opener-policy": "same-origin",
       "referrer-policy": "no-referrer",
       "x-content-type-options": "nosniff",
@@ -92,6 +103,20 @@ function guard(app: FastifyInstance, origins: readonly string[]): void {
     }
     return undefined;
   });
+}
+
+function contentPolicy(origins: readonly string[]): string {
+  const sockets = origins.map((origin) => origin.replace(/^http/, "ws")).join(" ");
+  return [
+    "default-src 'self'",
+    `connect-src 'self' ${sockets}`,
+    "img-src 'self' data:",
+    "media-src 'self' blob:", // Media Source Extensions
+    "object-src 'none'",
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+  ].join("; ");
 }
 
 /** Whatever goes wrong outside a route is an `ApiFailure` too. */
