@@ -3,6 +3,7 @@ import { ViewerAgent } from "#client/agents.ts";
 import { sentence } from "#client/index.ts";
 import type { ViewerState } from "#client/viewer.ts";
 import { nodeHost } from "#host/node/index.ts";
+import { CleanEnd } from "#media/index.ts";
 import { say, UsageError, untilStopped } from "./console.ts";
 import { type ClientFlags, identify, registrationFault } from "./identity.ts";
 
@@ -23,10 +24,12 @@ export async function runWatch(channel: string, flags: WatchFlags): Promise<void
   const delivery = flags.unicast
     ? ({ form: "unicast" } as const)
     : ({ form: "multicast", multicastInterface: flags.interface } as const);
+  const whole = new CleanEnd();
   let octets = 0;
   await new Promise<void>((resolve, reject) => {
     let isAsked = false;
-    const end = (error?: Error): void => {
+    let fault: UsageError | undefined; // of our output: said after the goodbye
+    const end = (error = fault): void => {
       agent.stop();
       if (error) reject(error);
       else resolve();
@@ -40,15 +43,15 @@ export async function runWatch(channel: string, flags: WatchFlags): Promise<void
         agent.watch(channel);
       },
       onState: (state) => {
+        if (state.kind === "ended" && (octets === 0 || state.status !== undefined)) return end(new UsageError(why(state)));
         const line = progress(state);
         if (line !== undefined) say(line);
-        if (state.kind === "ended") end(octets > 0 && state.status === undefined ? undefined : new UsageError(why(state)));
-        if (state.kind === "idle") end();
+        if (state.kind === "ended" || state.kind === "idle") end();
       },
       onPackets: (packets) => {
         if (octets === 0 && flags.seconds !== undefined) setTimeout(leave, 1_000 * flags.seconds);
         octets += packets.length;
-        output.write(packets);
+        output.write(whole.packets(packets));
       },
       onFault: (error) => end(new UsageError(`The stream cannot be received: ${error.message}`)),
     });
@@ -60,7 +63,7 @@ export async function runWatch(channel: string, flags: WatchFlags): Promise<void
     };
     // Whoever read our output has gone (e.g. a player was closed): so do we.
     output.once("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") say(`Cannot write ${flags.output}: ${error.message}`);
+      if (error.code !== "EPIPE") fault = new UsageError(`Cannot write ${flags.output}: ${error.message}`);
       leave();
     });
     agent.register();

@@ -102,3 +102,21 @@ test("Deadlines does not fire an item that another of its slot deleted, nor fire
   clock.goTo(600);
   assert.deepEqual(fired, ["first", "moved"]);
 });
+
+test("Deadlines fires nothing once it is cleared, also from within what fires, and ignores what is set later", () => {
+  const { clock, item } = wheel();
+  const fired: string[] = [];
+  const deadlines = new Deadlines<Item>(clock, (due) => {
+    fired.push(due.name);
+    deadlines.clear();
+    deadlines.set(due, 300);
+  });
+  for (const [name, atMs] of [
+    ["stops", 100],
+    ["same slot", 100],
+    ["later", 200],
+  ] as const)
+    deadlines.set(item(name), atMs);
+  clock.goTo(1_000);
+  assert.deepEqual(fired, ["stops"]);
+});

@@ -17,6 +17,7 @@ export class Deadlines<T extends Timed> {
   readonly #slots = new Map<number, Set<T>>();
   #timer: Timer | undefined;
   #timerSlot = Infinity;
+  #isOver = false;
 
   /** `due` is called at or after an item's deadline, at most `slotMs` late (plus what the host adds). */
   constructor(clock: Clock, due: (item: T, nowMs: number) => void, slotMs = 10) {
@@ -27,7 +28,7 @@ export class Deadlines<T extends Timed> {
 
   /** Registers the item for `atMs` unless it is registered earlier already. Infinity is ignored. */
   set(item: T, atMs: number): void {
-    if (atMs >= item.wheelAtMs || atMs === Infinity) return;
+    if (atMs >= item.wheelAtMs || atMs === Infinity || this.#isOver) return;
     this.delete(item);
     item.wheelAtMs = atMs;
     const slot = this.#slotOf(atMs);
@@ -46,12 +47,12 @@ export class Deadlines<T extends Timed> {
     this.#slots.delete(slot);
   }
 
+  /** For good: nothing fires any more, and what is set later is ignored. So whoever stops within a callback has stopped. */
   clear(): void {
+    this.#isOver = true;
     for (const items of this.#slots.values()) for (const item of items) item.wheelAtMs = Infinity;
     this.#slots.clear();
     this.#timer?.cancel();
-    this.#timer = undefined;
-    this.#timerSlot = Infinity;
   }
 
   #slotOf(atMs: number): number {
@@ -73,6 +74,7 @@ export class Deadlines<T extends Timed> {
       const items = this.#slots.get(slot) ?? [];
       this.#slots.delete(slot);
       for (const item of items) {
+        if (this.#isOver) return;
         if (this.#slotOf(item.wheelAtMs) !== slot) continue; // deleted or moved by one that fired before it
         item.wheelAtMs = Infinity;
         this.#due(item, nowMs);

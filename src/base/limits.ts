@@ -90,6 +90,8 @@ export const LIMITS = {
   /** What a stream keeps since its last key frame: octets and ms. Past either it keeps nothing until the next. 64 KiB..16 MiB; 1,000..60,000. */
   gopCacheBytes: 2 * 1024 * 1024,
   gopCacheMs: 10_000,
+  /** A recording keeps back what may be cut off, a PES packet's 64 KiB and what stands between its parts. Octets, 64 KiB..4 MiB. */
+  cleanEndBytes: 256 * 1024,
   /** Octets queued at a WebSocket beyond the opening burst before it is skipped to the next key frame. 32 KiB..4 MiB. */
   slowSinkBytes: 256 * 1024,
   /** How long a token of a WebSocket is good, and a viewer may be without one (PROTOCOL §3, §12). ms, 1,000..60,000. */

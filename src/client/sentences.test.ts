@@ -13,6 +13,7 @@ const CASES: { name: string; when: Parameters<typeof sentence>; says: RegExp }[]
   { name: "a format nobody plays", when: [488, '305 ds1 "Incompatible media format"'], says: /format/ },
   { name: "488 without Warning", when: [488], says: /format/ },
   { name: "not allowed", when: [403], says: /not allowed/ },
+  { name: "somebody else's channel", when: [403, undefined, 'SIP;cause=403;text="not-owner"'], says: /somebody else/ },
   { name: "no such channel", when: [404], says: /no such channel/ },
   { name: "off air", when: [480], says: /off air/ },
   { name: "session unknown", when: [481], says: /already ended/ },

@@ -28,6 +28,7 @@ const ROWS: readonly Row[] = [
   },
   { status: 488, sentence: "This device cannot play the format of this channel." },
   { status: 401, sentence: "Your name or password was not accepted. Please sign in again." },
+  { status: 403, reason: "not-owner", sentence: "This channel belongs to somebody else." },
   { status: 403, sentence: "You are not allowed to watch this channel." },
   { status: 404, sentence: "There is no such channel." },
   { status: 407, sentence: "Your name or password was not accepted. Please sign in again." },

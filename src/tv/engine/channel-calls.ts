@@ -7,6 +7,8 @@ import type { ChannelCall, ChannelInvite, ChannelPorts } from "./ports.ts";
 import { wantsToBroadcast } from "./session-sdp.ts";
 import { Viewing } from "./viewing.ts";
 
+const NOT_OWNER = ["Reason", 'SIP;cause=403;text="not-owner"'] as const;
+
 /** Calls to channel AORs at a DS: an owner's `sendonly` goes live, everything else watches (PROTOCOL §2). */
 export class ChannelCalls implements CallUser {
   readonly #ports: ChannelPorts;
@@ -53,7 +55,7 @@ export class ChannelCalls implements CallUser {
   #goLive(call: CallId, invite: ChannelInvite): void {
     const channel = this.#ports.directory.channel(invite.channel);
     if (!channel) return this.#ports.calls.reject(call, 404);
-    if (channel.owner !== invite.user) return this.#ports.calls.reject(call, 403);
+    if (channel.owner !== invite.user) return this.#ports.calls.reject(call, 403, undefined, [NOT_OWNER]);
     if (this.#live.has(channel.name) || this.#ports.onAir.get(channel.name)) return this.#ports.calls.reject(call, 486);
     this.#live.set(channel.name, call);
     this.#start(call, new Broadcast(this.#ports, call, invite, channel));
