@@ -116,6 +116,8 @@ export const LIMITS = {
   // tv
   /** Without a decision for so long a reservation is given up: DRQ, 504 (PROTOCOL §4). ms, 500..10,000. */
   edgeSilenceMs: 2_000,
+  /** A DS that stops hangs up first, and waits for the answers no longer than this. ms, 0..10,000. */
+  dsGoodbyeMs: 2_000,
   /** Calls to channels at one DS, being set up or running; further ones get 503. 100..100,000. */
   dsCalls: 20_000,
   // store, registration, http

@@ -5,6 +5,7 @@ import type { BrokerConfig, RoleContext, RunningRole } from "./types.ts";
 export interface RunningBroker extends RunningRole {
   /** What is promised: `reservations()`, `links()`. */
   readonly broker: Broker;
+  readonly pdp: CopsPdp;
 }
 
 /** The bandwidth broker [B8]: PDP of every edge of its topology. Throws for a topology with faults. */
@@ -15,6 +16,7 @@ export function startBroker({ host, overlay, log, failed }: RoleContext, { cops,
   const pdp = new CopsPdp(host, { bind: cops, onListening, onFailed, log }, broker);
   return {
     broker,
+    pdp,
     stop(stopped) {
       overlay.leave();
       pdp.stop();

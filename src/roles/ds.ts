@@ -1,4 +1,5 @@
 import { hex, utf8 } from "#base/bytes.ts";
+import { LIMITS } from "#base/limits.ts";
 import { checkUserToken, USER_TOKEN_COOKIE } from "#base/user-token.ts";
 import { CLIENT_TYPE, CopsPep } from "#cops/index.ts";
 import { type Handshake, type Host, type Refusal, showAddress, type Timer } from "#host/host.ts";
@@ -7,15 +8,20 @@ import { type Binding, Calls, Challenger, Registrar, SipDriver, UdpTransport, Ws
 import type { SipRequest } from "#sip/wire/message.ts";
 import { sipUri } from "#sip/wire/uri.ts";
 import { callIdOf, fromOf, fromTagOf, nameAddr } from "#sip/wire/values.ts";
-import { Admission, ChannelCalls, type ChannelPorts, Directory, DsServer, type OnAir, type Session } from "#tv/index.ts";
+import { Admission, CallRecords, ChannelCalls, type ChannelPorts, Directory, DsServer, type OnAir, type Session } from "#tv/index.ts";
 import type { DsConfig, RoleContext, RunningRole } from "./types.ts";
 
 const JOIN_ID_DIGITS = 32;
 const CATCH_UP_EVERY_MS = 500;
+/** Why calls end when a DS stops (RFC 3326). */
+const SHUTDOWN = 'SIP;cause=503;text="Server stops"';
 
 export interface RunningDs extends RunningRole {
   readonly calls: ChannelCalls;
   readonly admission: Admission;
+  readonly sip: SipDriver;
+  readonly pep: CopsPep;
+  readonly records: CallRecords;
   /** What it knows of the whole operator. */
   readonly tables: Pick<ChannelPorts, "onAir" | "sessions">;
 }
@@ -50,15 +56,24 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     transactions: sip,
     host,
     user: {
-      onInvite: (call, request, flow) => channelCalls.onInvite(call, request, flow),
+      onInvite: (call, request, flow) => {
+        records.begun(call, request);
+        if (overlay.self.phase === "draining") answering.reject(call, 503);
+        else channelCalls.onInvite(call, request, flow);
+      },
       onProvisional: () => channelCalls.onProvisional(),
       onAnswered: () => channelCalls.onAnswered(),
       onEstablished: (call, ack) => channelCalls.onEstablished(call, ack),
-      onEnded: (call, end) => channelCalls.onEnded(call, end),
+      onEnded: (call, end) => {
+        channelCalls.onEnded(call, end);
+        records.ended(call, end);
+      },
     },
   });
+  const records = new CallRecords(host, log);
+  const answering = records.recording(calls);
   const ports: ChannelPorts = {
-    calls,
+    calls: answering,
     admission,
     directory,
     onAir: overlay.table<OnAir>("channels", ["ds", "web"]),
@@ -97,14 +112,21 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     calls: channelCalls,
     admission,
     tables: ports,
+    sip,
+    pep,
+    records,
     stop(stopped) {
       stopLearning();
-      overlay.leave();
-      admission.stop();
-      pep.stop();
-      calls.stop();
-      sip.stop();
-      stopped();
+      overlay.setPhase("draining");
+      for (const call of records.open()) calls.end(call, SHUTDOWN);
+      records.whenNone(LIMITS.dsGoodbyeMs, () => {
+        overlay.leave();
+        admission.stop();
+        pep.stop();
+        calls.stop();
+        sip.stop();
+        stopped();
+      });
     },
   };
 }

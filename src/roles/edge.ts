@@ -9,6 +9,8 @@ export interface RunningEdge extends RunningRole {
   readonly edge: Edge;
   /** What is carried: `streams()`. */
   readonly media: MediaDriver;
+  readonly pdp: CopsPdp;
+  readonly pep: CopsPep;
 }
 
 /** An edge router's agent [B7]: PDP of its DSs, PEP of the broker, media of one site. Serves once it has the broker's policy. */
@@ -42,6 +44,8 @@ export function startEdge({ host, overlay, log, failed }: RoleContext, config: E
   return {
     edge,
     media,
+    pdp,
+    pep,
     stop(stopped) {
       overlay.leave();
       pdp.stop();

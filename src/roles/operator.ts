@@ -34,6 +34,8 @@ export interface Operator {
   readonly registration: RunningRegistration | undefined;
   /** What a role started beside these is given. */
   context(member: string, role: RoleName): RoleContext;
+  /** By member: what each is in the overlay, those of `context` included. */
+  readonly overlays: ReadonlyMap<string, OverlayNode>;
   readonly brokers: readonly RunningBroker[];
   readonly edges: readonly RunningEdge[];
   readonly servers: readonly RunningDs[];
@@ -46,9 +48,11 @@ export interface Operator {
 
 /** Starts all roles of a plan, deciders first. */
 export function startOperator(plan: OperatorPlan, ground: OperatorGround): Operator {
+  const overlays = new Map<string, OverlayNode>();
   const context = (member: string, role: RoleName): RoleContext => {
     const host = ground.host(member);
     const overlay = new OverlayNode(ground.carrier, host, { id: member, role, info: {} });
+    overlays.set(member, overlay);
     return { host, overlay, log: ground.log, operatorKey: ground.operatorKey, failed: ground.failed };
   };
   const { passwords } = ground;
@@ -69,6 +73,7 @@ export function startOperator(plan: OperatorPlan, ground: OperatorGround): Opera
       return registrations[0]?.role;
     },
     context,
+    overlays,
     get brokers() {
       return rolesAt(brokers);
     },
