@@ -23,6 +23,18 @@ export const LIMITS = {
   sipMessageBytes: 64 * 1024,
   /** A longer WebSocket message closes its connection with 1009. Octets, sipMessageBytes..1 MiB. */
   sipFrameBytes: 256 * 1024,
+  /** A longer request goes over TCP, where the next hop has it, instead of UDP (RFC 3261 §18.1.1). Octets, 500..64 KiB. */
+  sipUdpRequestBytes: 1_300,
+  /** Connections of one TCP or TLS transport; one more is closed at once, or not opened. 10..100,000. */
+  sipStreams: 20_000,
+  /** A connection that has not brought its first message, or the rest of one, by then is closed. ms, 1,000..60,000. */
+  sipStreamPartMs: 32_000,
+  /** One on which nothing passed for so long is closed; 64*T1 at least (RFC 3261 §18). ms, 32,000..86,400,000. */
+  sipStreamIdleMs: 7_200_000,
+  /** A client asks every so often, at most, whether its connection still stands (RFC 5626 §4.4.1), ms, 15,000..840,000. */
+  sipPingMs: 120_000,
+  /** Without an answer to that by then it does not. ms, 1,000..30,000. */
+  sipPongMs: 10_000,
   /** Header fields of one message. 64..1,024. */
   sipHeaderFields: 256,
   /** One header field, folded lines together. Characters, 1 KiB..32 KiB. */

@@ -1,6 +1,7 @@
 /** The client transactions of a driver (RFC 3261 §17.1): their messages, their machines, their responses. */
 import { hex } from "#base/bytes.ts";
 import type { Timed } from "#base/deadlines.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { TransactionContext } from "./context.ts";
 import { type InviteClientOutput, InviteClientTransaction } from "./engine/invite-client.ts";
 import { type NonInviteClientOutput, NonInviteClientTransaction } from "./engine/non-invite-client.ts";
@@ -11,6 +12,17 @@ import type { SipRequest, SipResponse } from "./wire/message.ts";
 import { serialize } from "./wire/serialize.ts";
 import { cseqOf, formatCSeq, formatVia, viaOf } from "./wire/values.ts";
 
+interface TransactionKind {
+  readonly own?: boolean;
+  readonly fallback?: Link;
+}
+export interface StartOptions {
+  /** Becomes the second part of the branch. */
+  readonly mark?: string | undefined;
+  /** A link without a bound on the size of messages, for a request that is too large for a datagram. */
+  readonly roomier?: () => Link | undefined;
+}
+
 export class ClientTransaction implements Timed {
   wheelAtMs = Infinity;
   readonly branch: string;
@@ -20,14 +32,19 @@ export class ClientTransaction implements Timed {
   readonly machine: InviteClientTransaction | NonInviteClientTransaction;
   /** Our own CANCEL: nobody is told of it. */
   readonly own: boolean;
+  /** Taken where `link` does not come to stand: the request was too large for it, and is sent on it all the same (§18.1.1). */
+  readonly fallback: Link | undefined;
   ack: Uint8Array | undefined;
+  /** Of the CANCEL (RFC 3326). */
+  cancelReason: string | undefined;
 
-  constructor(branch: string, request: SipRequest, link: Link, context: TransactionContext, own: boolean) {
+  constructor(branch: string, request: SipRequest, link: Link, context: TransactionContext, kind: TransactionKind = {}) {
     this.branch = branch;
     this.request = request;
     this.bytes = serialize(request);
     this.link = link;
-    this.own = own;
+    this.own = kind.own ?? false;
+    this.fallback = kind.fallback;
     const setup = { timers: context.timers, reliable: link.transport.reliable, startMs: context.host.nowMs() };
     this.machine = request.method === "INVITE" ? new InviteClientTransaction(setup) : new NonInviteClientTransaction(setup);
   }
@@ -48,18 +65,22 @@ export class ClientTransactions {
   }
 
   /** Sends the request; without a link, or above the limit, it fails as soon as this has returned. */
-  start(request: SipRequest, link: Link | undefined): ClientTxId {
-    const branch = this.#newBranch();
+  start(request: SipRequest, link: Link | undefined, { mark, roomier }: StartOptions = {}): ClientTxId {
+    const branch = mark === undefined ? this.#newBranch() : `${this.#newBranch()}.${mark}`;
     if (link === undefined || this.size >= this.#context.maxTransactions) return this.#failSoon(branch);
-    return this.#start(branch, addressed(request, branch, link), link, false);
+    const tx = new ClientTransaction(branch, addressed(request, branch, link), link, this.#context);
+    const fits = link.flow.transport !== "udp" || tx.bytes.length <= LIMITS.sipUdpRequestBytes;
+    const other = fits ? undefined : roomier?.();
+    if (other === undefined) return this.#begin(tx);
+    const onOther = addressed(request, branch, other);
+    return this.#begin(new ClientTransaction(branch, onOther, other, this.#context, { fallback: link }));
   }
 
-  #start(branch: string, request: SipRequest, link: Link, own: boolean): ClientTxId {
-    const tx = new ClientTransaction(branch, request, link, this.#context, own);
-    if (!this.#context.send(link, tx.bytes)) return this.#failSoon(branch);
-    this.#mapOf(request.method).set(branch, tx);
+  #begin(tx: ClientTransaction): ClientTxId {
+    if (!this.#context.send(tx.link, tx.bytes)) return this.#failSoon(tx.branch);
+    this.#mapOf(tx.request.method).set(tx.branch, tx);
     this.#context.deadlines.set(tx, tx.machine.nextDeadlineMs);
-    return branch;
+    return tx.branch;
   }
 
   /** An ACK for a 2xx: sent once, without a transaction (RFC 3261 §13.2.2.4). */
@@ -68,10 +89,11 @@ export class ClientTransactions {
     else this.#context.send(link, serialize(addressed(request, this.#newBranch(), link)));
   }
 
-  cancel(id: ClientTxId): void {
+  cancel(id: ClientTxId, reason?: string): void {
     const tx = this.#invites.get(id);
-    if (tx?.machine instanceof InviteClientTransaction)
-      this.#perform(tx, tx.machine.step({ kind: "cancel" }, this.#context.host.nowMs()));
+    if (!(tx?.machine instanceof InviteClientTransaction)) return;
+    tx.cancelReason = reason;
+    this.#perform(tx, tx.machine.step({ kind: "cancel" }, this.#context.host.nowMs()));
   }
 
   /** A response that `faultOf` has passed. */
@@ -96,7 +118,17 @@ export class ClientTransactions {
     const nowMs = this.#context.host.nowMs();
     for (const txs of [this.#invites, this.#others])
       for (const tx of [...txs.values()])
-        if (tx.link === link) this.#perform(tx, tx.machine.step({ kind: "transport-error" }, nowMs));
+        if (tx.link === link && !this.#fallBack(tx)) this.#perform(tx, tx.machine.step({ kind: "transport-error" }, nowMs));
+  }
+
+  /** The far end has no TCP: as a datagram after all, of whatever size (RFC 3261 §18.1.1). */
+  #fallBack(tx: ClientTransaction): boolean {
+    const { branch, fallback: link, machine, request } = tx;
+    if (link === undefined || (machine.state !== "calling" && machine.state !== "trying")) return false;
+    this.#context.deadlines.delete(tx);
+    const headers = request.headers.clone().replaceFirst("via", ownVia(branch, link));
+    this.#begin(new ClientTransaction(branch, { ...request, headers }, link, this.#context));
+    return true;
   }
 
   clear(): void {
@@ -127,7 +159,9 @@ export class ClientTransactions {
         if (tx.ack !== undefined) send(tx.link, tx.ack);
         return;
       case "send-cancel":
-        this.#start(tx.branch, cancelOf(tx.request), tx.link, true);
+        this.#begin(
+          new ClientTransaction(tx.branch, cancelOf(tx.request, tx.cancelReason), tx.link, this.#context, { own: true }),
+        );
         return;
       case "pass-up":
         if (response !== undefined && !tx.own) tell(response, () => user.onResponse(response, tx.branch, tx.link.flow));
@@ -135,9 +169,9 @@ export class ClientTransactions {
       case "ended": {
         this.#mapOf(tx.request.method).delete(tx.branch);
         const { cause } = output;
-        if (cause === "done") return;
-        counters.failures++;
-        if (!tx.own) tell(tx.request, () => user.onFailure(tx.branch, cause));
+        if (cause !== "done") counters.failures++;
+        if (tx.own) return;
+        tell(tx.request, () => (cause === "done" ? user.onSettled?.(tx.branch) : user.onFailure(tx.branch, cause)));
       }
     }
   }
@@ -161,12 +195,15 @@ export class ClientTransactions {
 
 /** The request as it leaves: our Via on top, with rport on UDP (RFC 3581 §3), and Max-Forwards (RFC 3261 §8.1.1.6). */
 function addressed(request: SipRequest, branch: string, link: Link): SipRequest {
-  const params = new Map<string, string | true>([["branch", branch]]);
-  if (link.flow.transport === "udp") params.set("rport", true);
-  const via = formatVia({ transport: link.transport.name.toUpperCase(), ...link.transport.sentBy, params });
-  const headers = request.headers.clone().prepend("via", via);
+  const headers = request.headers.clone().prepend("via", ownVia(branch, link));
   if (!headers.has("max-forwards")) headers.add("max-forwards", "70");
   return { ...request, headers };
+}
+
+function ownVia(branch: string, { transport }: Link): string {
+  const params = new Map<string, string | true>([["branch", branch]]);
+  if (transport.name === "udp") params.set("rport", true);
+  return formatVia({ transport: transport.name.toUpperCase(), ...transport.sentBy, params });
 }
 
 /** What ACK and CANCEL take over from the INVITE (RFC 3261 §9.1, §17.1.1.3): one Via, its route, who and which. */
@@ -182,4 +219,8 @@ function sibling(invite: SipRequest, method: string, to: string): SipRequest {
   return { kind: "request", method, uri: invite.uri, headers, body: invite.body.subarray(0, 0) };
 }
 const ackOf = (invite: SipRequest, response: SipResponse): SipRequest => sibling(invite, "ACK", response.headers.get("to") ?? "");
-const cancelOf = (invite: SipRequest): SipRequest => sibling(invite, "CANCEL", invite.headers.get("to") ?? "");
+function cancelOf(invite: SipRequest, reason: string | undefined): SipRequest {
+  const cancel = sibling(invite, "CANCEL", invite.headers.get("to") ?? "");
+  if (reason !== undefined) cancel.headers.add("reason", reason);
+  return cancel;
+}

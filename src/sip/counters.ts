@@ -2,7 +2,7 @@
 export class SipCounters {
   messagesIn = 0;
   messagesOut = 0;
-  /** CRLFs and empty datagrams (RFC 5626 §3.5.1, RFC 3261 §7.5). */
+  /** CRLFs, empty datagrams and STUN (RFC 5626 §3.5, RFC 3261 §7.5). */
   keepAlives = 0;
   /** No SIP, or no request and malformed: dropped. */
   garbage = 0;

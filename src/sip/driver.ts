@@ -6,13 +6,22 @@ import type { BrowserHost } from "#host/host.ts";
 import { ClientTransaction, ClientTransactions } from "./client-transactions.ts";
 import type { TransactionContext } from "./context.ts";
 import { SipCounters } from "./counters.ts";
-import type { ClientTxId, Destination, ServerTxId, TransactionPort, TransactionUser, TransportName } from "./engine/ports.ts";
+import type {
+  ClientTxId,
+  Destination,
+  Flow,
+  ServerTxId,
+  TransactionPort,
+  TransactionUser,
+  TransportName,
+} from "./engine/ports.ts";
 import { DEFAULT_TIMERS, type TransactionTimers } from "./engine/timers.ts";
 import { type ServerTransaction, ServerTransactions } from "./server-transactions.ts";
 import type { Link, Receiver, Transport } from "./transport/transport.ts";
 import { faultOf } from "./wire/check.ts";
 import type { SipRequest, SipResponse, Via } from "./wire/message.ts";
 import { parseMessage, type Unserved } from "./wire/parse.ts";
+import { answerStun, isStun } from "./wire/stun.ts";
 import { formatVia, viaOf, withParam } from "./wire/values.ts";
 
 export interface SipDriverConfig {
@@ -74,23 +83,45 @@ export class SipDriver implements TransactionPort {
     return { client: this.#clients.size, server: this.#servers.size };
   }
 
-  request(request: SipRequest, to: Destination): ClientTxId {
-    return this.#clients.start(request, this.#linkTo(to));
+  request(request: SipRequest, to: Destination, mark?: string): ClientTxId {
+    const link = mayLeaveBy(request, to.transport) ? this.#linkTo(to) : undefined;
+    return this.#clients.start(request, link, {
+      mark,
+      // A flow is the only way to whoever is behind it (RFC 5626 §5.3): it stays.
+      roomier: () => ("id" in to ? undefined : this.#linkTo({ ...to, transport: "tcp" })),
+    });
   }
   ack(request: SipRequest, to: Destination): void {
-    this.#clients.ack(request, this.#linkTo(to));
+    this.#clients.ack(request, mayLeaveBy(request, to.transport) ? this.#linkTo(to) : undefined);
   }
-  cancel(id: ClientTxId): void {
-    this.#clients.cancel(id);
+  cancel(id: ClientTxId, reason?: string): void {
+    this.#clients.cancel(id, reason);
   }
   respond(id: ServerTxId, response: SipResponse, ticket?: Ticket): void {
     this.#servers.respond(id, response, ticket);
   }
   /** Throws where no transport of that name was added. */
   localUri(to: Destination): { readonly host: string; readonly port?: number; readonly transport: TransportName } {
-    const transport = this.#linkTo(to)?.transport ?? this.#transports.find(({ name }) => name === to.transport);
+    const link = "id" in to ? this.#linkTo(to) : undefined;
+    const transport = link?.transport ?? this.#transports.find(({ name }) => name === to.transport);
     if (transport === undefined) throw new Error(`No ${to.transport} transport here`);
     return { ...transport.sentBy, transport: transport.name };
+  }
+
+  /** The open flow of that id; a datagram flow is open as long as its socket. */
+  flowNamed(id: string): Flow | undefined {
+    for (const transport of this.#transports) {
+      const flow = transport.flowNamed(id);
+      if (flow !== undefined) return flow;
+    }
+    return undefined;
+  }
+  /** Whether a peer who writes this host and port means one of our transports. */
+  isOwn(host: string, port: number): boolean {
+    return this.#transports.some(({ sentBy }) => sentBy.host === host && sentBy.port === port);
+  }
+  serves(name: TransportName): boolean {
+    return this.#transports.some((transport) => transport.name === name);
   }
 
   /** Closes all transports and forgets all transactions; the user is told nothing more. */
@@ -135,8 +166,14 @@ export class SipDriver implements TransactionPort {
       this.counters.keepAlives++;
       return;
     }
+    if (link.flow.transport === "udp" && isStun(bytes)) {
+      this.counters.keepAlives++;
+      const answer = answerStun(bytes, link.flow.remote);
+      if (answer) link.send(answer);
+      return;
+    }
     this.counters.messagesIn++;
-    const parsed = parseMessage(bytes);
+    const parsed = parseMessage(bytes, isStream(link.flow.transport) ? "stream" : "datagram");
     if (parsed.status === "bad") this.#refuse(parsed.unserved, link);
     else if (parsed.value.kind === "request") this.#onRequest(parsed.value, link);
     else this.#onResponse(parsed.value);
@@ -194,4 +231,9 @@ function noteSource(message: Pick<SipRequest, "headers">, via: Via, link: Link):
 
 /** Where responses go: back the same way, but without rport to the port that Via names (RFC 3261 §18.2.2, RFC 3581 §4). */
 const replyLink = (via: Via, link: Link): Link =>
-  link.transport.reliable || via.params.has("rport") ? link : link.toPort(via.port ?? DEFAULT_PORT);
+  link.transport.reliable || via.params.has("rport") ? link : (link.toPort(via.port ?? DEFAULT_PORT) ?? link);
+
+const isStream = (transport: TransportName): boolean => transport === "tcp" || transport === "tls";
+/** A sips request goes over TLS or not at all (RFC 3261 §26.2.2, RFC 5630 §3.1.3). */
+const mayLeaveBy = ({ uri }: SipRequest, transport: TransportName): boolean =>
+  uri.scheme === "sip" || transport === "tls" || transport === "wss";

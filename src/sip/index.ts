@@ -8,6 +8,7 @@ export type * from "./engine/ports.ts";
 export { type Registered, Registrar, type RegistrarConfig } from "./engine/registrar.ts";
 export { DEFAULT_TIMERS, type TransactionTimers } from "./engine/timers.ts";
 export * from "./sdp/index.ts";
+export { StreamTransport, type StreamTransportOptions } from "./transport/streams.ts";
 export type { Link, Receiver, SentBy, Transport } from "./transport/transport.ts";
 export { type UdpOptions, UdpTransport } from "./transport/udp.ts";
 export { type WsConnectOptions, WsTransport } from "./transport/ws.ts";

@@ -16,12 +16,12 @@ import { toTagOf } from "./wire/values.ts";
 export class ServerTransaction implements Timed {
   wheelAtMs = Infinity;
   readonly id: ServerTxId; // its branch
-  readonly sentBy: string;
+  readonly via: Via;
   readonly method: string;
   /** Until it is answered finally. */
   request: SipRequest | undefined;
   /** Where responses go: may differ from where the request came from (RFC 3261 §18.2.2). */
-  readonly replyTo: Link;
+  replyTo: Link;
   readonly machine: InviteServerTransaction | NonInviteServerTransaction;
   /** For responses whose To has none. */
   readonly toTag: string;
@@ -33,9 +33,9 @@ export class ServerTransaction implements Timed {
   canceled = false;
   latest: Uint8Array | undefined;
 
-  constructor(id: string, sentBy: string, request: SipRequest, replyTo: Link, context: TransactionContext) {
+  constructor(id: string, via: Via, request: SipRequest, replyTo: Link, context: TransactionContext) {
     this.id = id;
-    this.sentBy = sentBy;
+    this.via = via;
     this.method = request.method;
     this.request = request;
     this.replyTo = replyTo;
@@ -65,7 +65,7 @@ export class ServerTransactions {
   onRequest(request: SipRequest, via: Via, flow: Flow, replyTo: Link): void {
     const branch = String(via.params.get("branch"));
     const tx = this.#byBranch.get(branch);
-    const isSame = tx !== undefined && tx.sentBy === formatHostPort(via);
+    const isSame = tx !== undefined && formatHostPort(tx.via) === formatHostPort(via);
     if (request.method === "ACK") this.#onAck(request, isSame ? tx : undefined, flow);
     else if (request.method === "CANCEL") this.#onCancel(request, isSame ? tx : undefined, replyTo);
     else if (tx === undefined) this.#onNew(branch, request, via, flow, replyTo);
@@ -82,7 +82,7 @@ export class ServerTransactions {
       this.answerStateless(request, replyTo, 503);
       return;
     }
-    const tx = new ServerTransaction(branch, formatHostPort(via), request, replyTo, this.#context);
+    const tx = new ServerTransaction(branch, via, request, replyTo, this.#context);
     this.#byBranch.set(branch, tx);
     deadlines.set(tx, tx.machine.nextDeadlineMs);
     if (!tell(request, () => user.onRequest(request, branch, flow))) this.#answerFault(tx);
@@ -176,23 +176,32 @@ export class ServerTransactions {
     else deadlines.set(tx, tx.machine.nextDeadlineMs);
   }
 
+  /** The way the request came, or, when that connection is gone, by a new one to its sender (RFC 3261 §18.2.2). */
+  #sendBack(tx: ServerTransaction, bytes: Uint8Array): void {
+    tx.latest = bytes;
+    if (this.#context.send(tx.replyTo, bytes)) return;
+    const { host, port = tx.replyTo.flow.transport === "tls" ? 5061 : 5060 } = tx.via;
+    const anew = tx.replyTo.toPort(port, host);
+    if (anew === undefined || anew === tx.replyTo) return;
+    tx.replyTo = anew;
+    this.#context.send(anew, bytes);
+  }
+
   #performOne(tx: ServerTransaction, output: InviteServerOutput | NonInviteServerOutput, answer?: SipResponse): void {
-    const { counters, send } = this.#context;
+    const { counters } = this.#context;
     switch (output.kind) {
       case "send-trying":
         if (tx.request === undefined) return;
-        tx.latest = serialize(response(tx.request, 100));
-        send(tx.replyTo, tx.latest);
+        this.#sendBack(tx, serialize(response(tx.request, 100)));
         return;
       case "send-response":
         if (answer === undefined) return;
         if (answer.status >= 200) tx.request = undefined;
-        tx.latest = serialize(tagged(answer, tx.toTag));
-        send(tx.replyTo, tx.latest);
+        this.#sendBack(tx, serialize(tagged(answer, tx.toTag)));
         return;
       case "resend":
         counters.retransmissionsOut++;
-        if (tx.latest !== undefined) send(tx.replyTo, tx.latest);
+        if (tx.latest !== undefined) this.#sendBack(tx, tx.latest);
         return;
       case "pass-up-ack":
         return; // by whoever has the ACK

@@ -19,8 +19,13 @@ export interface Flow {
   /** The page's `Origin`, where the handshake had one. */
   readonly origin?: string;
 }
-/** An existing flow, or a next hop that the driver opens a flow to (UDP: from its first UDP socket). */
-export type Destination = Flow | { readonly transport: TransportName; readonly host: string; readonly port: number };
+/**
+ * An existing flow, or a next hop that the driver opens a flow to (UDP: from its first UDP socket; a request that is too large
+ * for it goes by TCP where that is accepted, RFC 3261 §18.1.1). `domain`: whose certificate it must show (RFC 5922 §7.3).
+ */
+export type Destination =
+  | Flow
+  | { readonly transport: TransportName; readonly host: string; readonly port: number; readonly domain?: string };
 
 /** Names a server transaction (RFC 3261 §17.2.3). */
 export type ServerTxId = string;
@@ -31,13 +36,17 @@ export type ClientTxId = string;
 export interface TransactionPort {
   /**
    * Starts a client transaction. The driver puts its own Via (with branch, rport) on top, adds Max-Forwards 70 and
-   * Content-Length. Responses come by `onResponse` with the id returned here.
+   * Content-Length. Responses come by `onResponse` with the id returned here. `mark` becomes the second part of the branch:
+   * a proxy knows its own by it (RFC 5393 §4.2.1).
    */
-  request(request: SipRequest, to: Destination): ClientTxId;
+  request(request: SipRequest, to: Destination, mark?: string): ClientTxId;
   /** Sends an ACK for a 2xx: no transaction (RFC 3261 §13.2.2.4). */
   ack(request: SipRequest, to: Destination): void;
-  /** Asks for CANCEL of an INVITE; sent once a provisional response came (RFC 3261 §9.1). Nothing if it is answered. */
-  cancel(id: ClientTxId): void;
+  /**
+   * Asks for CANCEL of an INVITE; sent once a provisional response came (RFC 3261 §9.1). Nothing if it is answered.
+   * `reason`: its Reason header (RFC 3326).
+   */
+  cancel(id: ClientTxId, reason?: string): void;
   /** Answers once `ticket` is safe. A 2xx to INVITE may be given again: that is how its user retransmits it (RFC 6026). */
   respond(id: ServerTxId, response: SipResponse, ticket?: Ticket): void;
   /**
@@ -58,6 +67,8 @@ export interface TransactionUser {
   onResponse(response: SipResponse, id: ClientTxId, flow: Flow): void;
   /** No final response: `timeout` = Timer B or F, `transport` = could not be sent or its flow closed (RFC 3261 §8.1.3.1). */
   onFailure(id: ClientTxId, cause: "timeout" | "transport"): void;
+  /** The transaction has ended after its final response: no copy of a 2xx will come any more (RFC 6026 §7.2). */
+  onSettled?(id: ClientTxId): void;
   /** A connection is gone. */
   onFlowClosed(flow: Flow): void;
 }

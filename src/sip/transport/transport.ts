@@ -8,14 +8,23 @@ export interface SentBy {
   readonly port?: number;
 }
 
+/** Where a request or response is to go. */
+export interface NextHop extends Address {
+  /** Whose certificate is wanted there (RFC 5922 §7.3); default the address. IPv6 in brackets. */
+  readonly domain?: string;
+}
+
 /** A flow that can be sent on. */
 export interface Link {
   readonly flow: Flow;
   readonly transport: Transport;
   /** Whether the flow still stood and took the message. */
   send(bytes: Uint8Array): boolean;
-  /** To another port of the far host: a response without rport (RFC 3261 §18.2.2). A connection is its own. */
-  toPort(port: number): Link;
+  /**
+   * To another port of the far host (RFC 3261 §18.2.2): a response without rport, or one whose connection is gone. `domain`:
+   * see `NextHop`. A WebSocket is its own; `undefined` where no connection can be opened.
+   */
+  toPort(port: number, domain?: string): Link | undefined;
 }
 
 /** Whom a transport tells what came: the driver. */
@@ -35,8 +44,10 @@ export interface Transport {
   start(receiver: Receiver): void;
   /** The link of a flow of this transport; `undefined` for others and for closed ones. */
   linkOf(flow: Flow): Link | undefined;
+  /** The open flow of that id, if it is one of this transport. */
+  flowNamed(id: string): Flow | undefined;
   /** A link to an address; `undefined` where this transport opens none. */
-  linkTo(to: Address): Link | undefined;
+  linkTo(to: NextHop): Link | undefined;
   close(): void;
 }
 

@@ -1,3 +1,4 @@
+import { readAddress } from "#host/addresses.ts";
 import { type Address, type DatagramBind, type DatagramPort, type Host, showAddress } from "#host/host.ts";
 import type { Flow } from "../engine/ports.ts";
 import { hostInUri, type Link, type Receiver, type SentBy, type Transport } from "./transport.ts";
@@ -11,8 +12,8 @@ export interface UdpOptions {
 }
 
 /**
- * SIP over UDP from one socket (RFC 3261 §18, RFC 3581). Departs from RFC 3261 §18.1.1: a request above 1,300 octets is
- * sent like any other, and §18.2.2: `maddr` of a Via is not obeyed, which would let a stranger aim our answers.
+ * SIP over UDP from one socket (RFC 3261 §18, RFC 3581). Departs from RFC 3261 §18.2.2: `maddr` of a Via is not obeyed,
+ * which would let a stranger aim our answers.
  */
 export class UdpTransport implements Transport {
   readonly name = "udp";
@@ -51,6 +52,12 @@ export class UdpTransport implements Transport {
   linkOf(flow: Flow): Link | undefined {
     const isOurs = flow.local.port === this.#local.port && flow.local.host === this.#local.host;
     return isOurs && flow.transport === "udp" ? this.linkTo(flow.remote) : undefined;
+  }
+
+  flowNamed(id: string): Flow | undefined {
+    const [here, there = ""] = id.split(">");
+    const remote = here === `udp:${showAddress(this.#local)}` ? readAddress(there) : undefined;
+    return remote && this.linkTo(remote).flow;
   }
 
   linkTo(to: Address): Link {

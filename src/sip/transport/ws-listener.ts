@@ -82,6 +82,9 @@ export class WsListener implements Transport {
   linkOf(flow: Flow): Link | undefined {
     return this.#links.of(flow);
   }
+  flowNamed(id: string): Flow | undefined {
+    return this.#links.named(id);
+  }
   linkTo(): undefined {
     return undefined;
   }

@@ -50,6 +50,9 @@ export class WsLinks {
   of(flow: Flow): WsLink | undefined {
     return this.#links.get(flow.id);
   }
+  named(id: string): Flow | undefined {
+    return this.#links.get(id)?.flow;
+  }
   message(link: WsLink, data: string | Uint8Array): void {
     this.receiver?.received(typeof data === "string" ? utf8(data) : data, link);
   }
@@ -114,6 +117,9 @@ export class WsTransport implements Transport {
   }
   linkOf(flow: Flow): Link | undefined {
     return this.#links.of(flow);
+  }
+  flowNamed(id: string): Flow | undefined {
+    return this.#links.named(id);
   }
   /** No flow opens by itself: a URL has a path, an address none. */
   linkTo(): undefined {

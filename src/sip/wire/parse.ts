@@ -27,11 +27,11 @@ interface Fault {
 const fault = (reason: string, status = 400, code: WireError["code"] = "bad-value"): Fault => ({ code, status, reason });
 
 /**
- * One whole message of a datagram or a WebSocket message (RFC 3261 §7, RFC 7118 §5). Only the start line is read, and the
- * head split into header fields; what they hold is for those who ask (values.ts, check.ts). Octets after Content-Length
- * are dropped (RFC 3261 §18.3).
+ * One whole message of a datagram or a WebSocket message (RFC 3261 §7, RFC 7118 §5), or of a stream, where Content-Length
+ * must stand (RFC 3261 §18.3). Only the start line is read, and the head split into header fields; what they hold is for
+ * those who ask (values.ts, check.ts). Octets after Content-Length are dropped.
  */
-export function parseMessage(bytes: Uint8Array): Parsed {
+export function parseMessage(bytes: Uint8Array, carriedBy: "datagram" | "stream" = "datagram"): Parsed {
   const start = leadingBreaks(bytes);
   const readable = bytes.subarray(start, start + LIMITS.sipMessageBytes);
   const headLength = lengthOfHead(readable);
@@ -41,7 +41,7 @@ export function parseMessage(bytes: Uint8Array): Parsed {
   const headersFault = lineEnd < 0 ? undefined : readHeaders(head, lineEnd + 2, headers);
   const line = readStartLine(lineEnd < 0 ? head : head.slice(0, lineEnd));
   const bodyAt = start + (headLength ?? readable.length) + 4;
-  const body = measureBody(headers, Math.max(0, bytes.length - bodyAt));
+  const body = measureBody(headers, Math.max(0, bytes.length - bodyAt), carriedBy);
   const first =
     (bytes.length - start > LIMITS.sipMessageBytes ? fault("Message Too Large", 513, "too-large") : undefined) ??
     line.fault ??
@@ -70,9 +70,9 @@ function leadingBreaks(bytes: Uint8Array): number {
   return at;
 }
 
-/** Octets before the empty line. */
-function lengthOfHead(bytes: Uint8Array): number | undefined {
-  for (let at = bytes.indexOf(CR); at >= 0; at = bytes.indexOf(CR, at + 1))
+/** Octets before the empty line, which is looked for from `from` on. */
+export function lengthOfHead(bytes: Uint8Array, from = 0): number | undefined {
+  for (let at = bytes.indexOf(CR, from); at >= 0; at = bytes.indexOf(CR, at + 1))
     if (bytes[at + 1] === LF && bytes[at + 2] === CR && bytes[at + 3] === LF) return at;
   return undefined;
 }
@@ -141,13 +141,23 @@ function readField(line: string, into: Headers): Fault | undefined {
   return undefined;
 }
 
-/** How much of what follows the head is body: Content-Length, or all (RFC 3261 §18.3). */
-function measureBody(headers: Headers, availableBytes: number): { readonly length: number; readonly fault?: Fault } {
-  if (!headers.has("content-length")) return { length: availableBytes };
+/** How much of what follows the head is body: Content-Length, or all of a datagram (RFC 3261 §18.3). */
+function measureBody(
+  headers: Headers,
+  availableBytes: number,
+  carriedBy: "datagram" | "stream",
+): { readonly length: number; readonly fault?: Fault } {
+  const none = (reason: string, status = 400, code: Fault["code"] = "bad-length") => ({
+    length: 0,
+    fault: fault(reason, status, code),
+  });
+  if (!headers.has("content-length"))
+    return carriedBy === "datagram" ? { length: availableBytes } : none("Missing Content-Length");
   const values = headers.fields().flatMap(({ name, value }) => (name === "content-length" ? [parseNumber(value)] : []));
   const [length] = values;
-  if (length === undefined || values.some((value) => value !== length))
-    return { length: 0, fault: fault("Malformed Content-Length", 400, "bad-length") };
-  if (length > availableBytes) return { length: 0, fault: fault("Body shorter than Content-Length", 400, "truncated") };
-  return { length };
+  if (length === undefined || values.some((value) => value !== length)) return none("Malformed Content-Length");
+  if (length <= availableBytes) return { length };
+  return carriedBy === "stream"
+    ? none("Message Too Large", 513, "too-large")
+    : none("Body shorter than Content-Length", 400, "truncated");
 }
