@@ -109,6 +109,8 @@ export const LIMITS = {
   /** How long a token of a WebSocket is good, and a viewer may be without one (PROTOCOL §3, §12). ms, 1,000..60,000. */
   mediaTokenMs: 10_000,
   mediaGoneMs: 10_000,
+  /** Without a packet for so long the broadcaster of an ingest is taken to be gone. ms, 2,000..60,000. */
+  ingestSilentMs: 10_000,
   /** A viewer's WebSocket has nothing to say: a larger message closes it. Octets, 1..65,536. */
   mediaMessageBytes: 1_024,
   /** A clip to broadcast is held in memory. Octets, 1 MiB..1 GiB. */
@@ -123,6 +125,10 @@ export const LIMITS = {
   edgeAbsenceMs: 300_000,
   /** What an edge that is back does not ask for again within this time is released. ms, 1,000..60,000. */
   readoptMs: 10_000,
+  /** A broker that is asked for what an edge holds is answered after this time though not every DS has told. ms, 1,000..10,000. */
+  edgeCensusMs: 5_000,
+  /** A broker that started promises nothing on core links until every edge has told what it holds, or so long. ms, 5,000..60,000. */
+  brokerSettleMs: 15_000,
   /** What a DS held is kept for so long after its connection ended, for another to adopt (PROTOCOL §7). ms, 10,000..600,000. */
   orphanHoldMs: 60_000,
   // tv

@@ -35,15 +35,27 @@ function join(joinId: string, more: Partial<JoinRequest> = {}, kind: CopsRequest
 
 class Bench implements PdpPort {
   readonly broker: Broker;
+  readonly synchronizing: string[] = [];
   readonly #last = new Map<string, Decision>();
-  constructor(net: SimNetwork) {
-    this.broker = new Broker(net.host("broker", "127.0.0.1"), TOPOLOGY, this);
+  constructor(net: SimNetwork, topology = TOPOLOGY) {
+    this.broker = new Broker(net.host("broker", "127.0.0.1"), topology, this);
   }
   decide(pep: number, handle: string, decision: Decision): void {
     this.#last.set(`${pep}/${handle}`, decision);
   }
+  synchronize(pep: number, clientType: number): void {
+    this.synchronizing.push(`${pep} ${clientType.toString(16)}`);
+  }
   open(pep: number, edgeId: string): void {
     for (const clientType of Object.values(CLIENT_TYPE)) assert.ok(this.broker.onOpen(pep, edgeId, clientType));
+  }
+  /** Both edges are there and have told what they hold: nothing. Connection n is edge n's. */
+  whole(): this {
+    for (const pep of [1, 2]) {
+      this.open(pep, `edge${pep}`);
+      this.broker.onSynchronized(pep, CLIENT_TYPE.admission, undefined);
+    }
+    return this;
   }
   /** "install", or the reason of a Remove. */
   ask(pep: number, handle: string, request: CopsRequest): string {
@@ -92,18 +104,20 @@ brokerTest("gives each edge groups of its own from 232.0.1.0 up (PROTOCOL §3)",
 });
 
 brokerTest("grants with the parent edge, books, and frees on DRQ [B8]", (bench) => {
-  bench.open(2, "edge2");
+  bench.whole();
   assert.equal(bench.ask(2, "h1", join("j1")), "install");
   assert.deepEqual(bench.decided(2, "h1")?.attributes, { kbps: 1_000, parentEdge: "edge1" });
   assert.deepEqual(bench.bookedKbps(), ONE);
-  assert.deepEqual(bench.broker.reservations(), [{ joinId: "j1", channel: "tv1", user: "j1", kbps: 1_000, sinkEdge: "edge2" }]);
+  assert.deepEqual(bench.broker.reservations(), [
+    { joinId: "j1", channel: "tv1", user: "j1", kbps: 1_000, sinkEdge: "edge2", carriedKiB: 0 },
+  ]);
   bench.broker.onDelete(2, "h1", "tear");
   assert.deepEqual(bench.bookedKbps(), NOTHING);
   assert.deepEqual(bench.joinIds(), []);
 });
 
 brokerTest("refuses with the reason and keeps nothing; the DRQ that follows is harmless", (bench) => {
-  bench.open(2, "edge2");
+  bench.whole();
   bench.ask(2, "h1", join("j1"));
   assert.equal(bench.ask(2, "h2", join("j2", { channel: "tv2" })), "core-full");
   assert.equal(bench.ask(2, "h3", join("j3", { sourceEdge: "edge9" })), "unknown-edge");
@@ -113,7 +127,7 @@ brokerTest("refuses with the reason and keeps nothing; the DRQ that follows is h
 });
 
 brokerTest("refuses what is no join, and counts it", (bench) => {
-  bench.open(2, "edge2");
+  bench.whole();
   assert.equal(bench.ask(2, "h1", { kind: "admission-sink", attributes: { joinId: "j1" } }), "malformed");
   assert.equal(bench.broker.malformedRequests, 1);
 });
@@ -126,7 +140,7 @@ brokerTest("books nothing for the source's side (PROTOCOL §7)", (bench) => {
 });
 
 brokerTest("knows a join by its name: under another handle it costs nothing more, and the old handle is void", (bench) => {
-  bench.open(2, "edge2");
+  bench.whole();
   bench.ask(2, "h1", join("j1"));
   assert.equal(bench.ask(2, "h2", join("j1")), "install");
   assert.deepEqual(bench.bookedKbps(), ONE);
@@ -137,7 +151,7 @@ brokerTest("knows a join by its name: under another handle it costs nothing more
 });
 
 brokerTest("releases what a handle named before it names another join", (bench) => {
-  bench.open(2, "edge2");
+  bench.whole();
   bench.ask(2, "h1", join("j1"));
   bench.ask(2, "h1", join("j2"));
   assert.deepEqual(bench.joinIds(), ["j2"]);
@@ -145,7 +159,7 @@ brokerTest("releases what a handle named before it names another join", (bench) 
 });
 
 brokerTest("changes a channel on a full path: the old counts as free, the larger is booked (PROTOCOL §6)", (bench) => {
-  bench.open(2, "edge2");
+  bench.whole();
   bench.ask(2, "h1", join("j1", { user: "alice", accessKbps: 1_000 }));
   assert.equal(bench.ask(2, "h2", join("j2", { user: "alice", accessKbps: 1_000, channel: "tv2", replaces: "j1" })), "install");
   assert.deepEqual(bench.bookedKbps(), ONE);
@@ -154,7 +168,7 @@ brokerTest("changes a channel on a full path: the old counts as free, the larger
 });
 
 brokerTest("counts an absent edge at what it last held, for edgeAbsenceMs (PROTOCOL §7)", (bench, net) => {
-  bench.open(2, "edge2");
+  bench.whole();
   bench.ask(2, "h1", join("j1"));
   bench.broker.onGone(2, "edge2");
   net.run(LIMITS.edgeAbsenceMs - 1);
@@ -164,7 +178,7 @@ brokerTest("counts an absent edge at what it last held, for edgeAbsenceMs (PROTO
 });
 
 brokerTest("releases what an edge that is back does not ask for again within readoptMs", (bench, net) => {
-  bench.open(2, "edge2");
+  bench.whole();
   bench.ask(2, "h1", join("j1"));
   bench.ask(2, "h2", join("j2"));
   bench.broker.onGone(2, "edge2");
@@ -183,7 +197,7 @@ brokerTest("releases what an edge that is back does not ask for again within rea
 });
 
 brokerTest("does not take the end of an old connection for the end of the new one", (bench, net) => {
-  bench.open(2, "edge2");
+  bench.whole();
   bench.ask(2, "h1", join("j1"));
   bench.ask(2, "h2", join("j2"));
   bench.open(3, "edge2");
@@ -191,4 +205,68 @@ brokerTest("does not take the end of an old connection for the end of the new on
   bench.broker.onGone(2, "edge2");
   net.run(LIMITS.readoptMs + 20);
   assert.deepEqual(bench.joinIds(), ["j1"]);
+});
+
+// ---------------------------------------------------------------------- bandwidth in doubt (PROTOCOL §7, DESIGN §6)
+
+const FACT = { localDecision: { command: "install", attributes: { kbps: 1_000 } } } as const;
+brokerTest("asks every edge that opens what it holds (RFC 2748 §2.5, §3.5)", (bench) => {
+  bench.whole();
+  assert.deepEqual(bench.synchronizing, ["1 9101", "2 9101"]);
+});
+
+brokerTest(
+  "promises nothing on core links before every edge told what it holds, or brokerSettleMs after its start",
+  (bench, net) => {
+    bench.open(2, "edge2");
+    assert.equal(bench.ask(2, "h1", join("j1")), "broker-silent");
+    assert.equal(bench.ask(2, "h2", join("j2", { sourceEdge: "edge2" })), "install"); // crosses no core link
+    bench.broker.onDelete(2, "h2", "tear");
+    assert.equal(bench.ask(2, "h3", { ...join("j3"), ...FACT }), "install"); // is carried already
+    bench.broker.onSynchronized(2, CLIENT_TYPE.admission, undefined);
+    assert.equal(bench.ask(2, "h1", join("j1")), "broker-silent");
+    bench.open(1, "edge1");
+    assert.equal(bench.ask(2, "h1", join("j1")), "broker-silent");
+    bench.broker.onSynchronized(1, CLIENT_TYPE.admission, undefined);
+    assert.equal(bench.ask(2, "h1", join("j1")), "install");
+    assert.equal(bench.bookedKbps()["a"], 1_000);
+    net.run(LIMITS.brokerSettleMs);
+  },
+);
+
+brokerTest("takes a known join again whatever is in doubt", (bench) => {
+  bench.whole();
+  bench.ask(2, "h1", join("j1"));
+  bench.broker.onGone(1, "edge1");
+  assert.equal(bench.ask(2, "h1", join("j1")), "install");
+  assert.equal(bench.ask(2, "h2", join("j2")), "broker-silent");
+});
+
+test("Broker promises on a link only while more than half of the edges that share it are there and whole", () => {
+  const net = simNetwork(1);
+  const edges = [1, 2, 3, 4].map((n) => ({ id: `edge${n}`, site: String(n), accessKbps: 10_000, coreLinks: ["ring"] }));
+  const bench = new Bench(net, { edges, links: [{ name: "ring", kbps: 10_000 }] });
+  const verdicts: string[] = [];
+  net.run(LIMITS.brokerSettleMs);
+  for (const n of [1, 2, 3]) {
+    bench.open(n, `edge${n}`);
+    verdicts.push(bench.ask(n, "h", join(`j${n}`, { sourceEdge: "edge4" })));
+    bench.broker.onSynchronized(n, CLIENT_TYPE.admission, undefined);
+  }
+  verdicts.push(bench.ask(3, "h", join("j3", { sourceEdge: "edge4" })));
+  bench.broker.onGone(1, "edge1");
+  verdicts.push(bench.ask(3, "h9", join("j9", { sourceEdge: "edge4" })));
+  assert.deepEqual(verdicts, ["broker-silent", "broker-silent", "broker-silent", "install", "broker-silent"]);
+});
+
+brokerTest("knows what was carried, as the edge reported last (RFC 2748 §3.3)", (bench) => {
+  bench.whole();
+  bench.ask(2, "h1", join("j1"));
+  bench.broker.onReport(2, "h1", "success", {});
+  bench.broker.onReport(2, "h1", "accounting", { carriedKiB: 77 });
+  bench.broker.onReport(2, "h9", "accounting", { carriedKiB: 78 });
+  assert.deepEqual(
+    bench.broker.reservations().map(({ carriedKiB }) => carriedKiB),
+    [77],
+  );
 });

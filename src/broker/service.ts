@@ -10,6 +10,7 @@ import {
   type Refusal,
 } from "#cops/engine/iptv.ts";
 import {
+  type Attributes,
   CLIENT_TYPE,
   type ClientType,
   type CopsRequest,
@@ -34,8 +35,11 @@ export interface BookedJoin {
   readonly user: string;
   readonly kbps: number;
   readonly sinkEdge: string;
+  /** What the edge has carried of the channel so far, as it reported last (RFC 2748 §3.3). */
+  readonly carriedKiB: number;
 }
-interface Held extends BookedJoin, Timed {
+interface Held extends Omit<BookedJoin, "carriedKiB">, Timed {
+  carriedKiB: number;
   /** Who may return it; `undefined` while its edge is away: it stays counted until `releaseAtMs` (PROTOCOL §7). */
   holder: { readonly pep: PepConnection; readonly handle: Handle } | undefined;
   releaseAtMs: number;
@@ -59,6 +63,11 @@ export class Broker implements PdpUser {
   readonly #peers = new Map<PepConnection, Peer>();
   readonly #held = new Map<string, Held>(); // by join id
   readonly #absent: Deadlines<Held>;
+  /** Edges that are connected and have told all that they hold, with the connection. */
+  readonly #whole = new Map<string, PepConnection>();
+  /** Those that ever were since the broker started: what the others hold is not known. */
+  readonly #known = new Set<string>();
+  readonly #settledAtMs: number;
 
   /** Throws for a topology with faults (`topologyFaults`). */
   constructor(clock: Clock, topology: Topology, cops: PdpPort) {
@@ -67,15 +76,17 @@ export class Broker implements PdpUser {
     this.#network = new Network(topology);
     this.#books = new Books(this.#network);
     this.#absent = new Deadlines(clock, (held, nowMs) => this.#onAbsenceOver(held, nowMs));
+    this.#settledAtMs = clock.nowMs() + LIMITS.brokerSettleMs;
   }
 
   reservations(): readonly BookedJoin[] {
-    return [...this.#held.values()].map(({ joinId, channel, user, kbps, sinkEdge }) => ({
+    return [...this.#held.values()].map(({ joinId, channel, user, kbps, sinkEdge, carriedKiB }) => ({
       joinId,
       channel,
       user,
       kbps,
       sinkEdge,
+      carriedKiB,
     }));
   }
   links(): readonly LinkState[] {
@@ -90,6 +101,7 @@ export class Broker implements PdpUser {
     if (!this.#network.edges.has(pepId)) return false;
     if (clientType !== CLIENT_TYPE.admission && clientType !== CLIENT_TYPE.provisioning) return false;
     if (!this.#peers.has(pep)) this.#peers.set(pep, { edgeId: pepId, joins: new Map() });
+    if (clientType === CLIENT_TYPE.admission) this.#cops.synchronize(pep, clientType);
     for (const held of this.#held.values()) if (held.sinkEdge === pepId && !held.holder) this.#countUntil(held, LIMITS.readoptMs);
     return true;
   }
@@ -100,7 +112,10 @@ export class Broker implements PdpUser {
   }
 
   /** What an edge makes of a decision changes no booking: it returns what it cannot use by DRQ. */
-  onReport(_pep: PepConnection, _handle: Handle, _kind: ReportKind): void {}
+  onReport(pep: PepConnection, handle: Handle, _kind: ReportKind, { carriedKiB }: Attributes): void {
+    const held = this.#held.get(this.#peers.get(pep)?.joins.get(handle) ?? "");
+    if (held) held.carriedKiB = Number(carriedKiB ?? held.carriedKiB);
+  }
 
   onDelete(pep: PepConnection, handle: Handle, _reason: DeleteReason): void {
     const peer = this.#peers.get(pep);
@@ -109,9 +124,17 @@ export class Broker implements PdpUser {
     if (held?.holder?.pep === pep && held.holder.handle === handle) this.#release(held);
   }
 
+  onSynchronized(pep: PepConnection, _clientType: ClientType, _handle: Handle | undefined): void {
+    const peer = this.#peers.get(pep);
+    if (!peer) return;
+    this.#whole.set(peer.edgeId, pep);
+    this.#known.add(peer.edgeId);
+  }
+
   /** An edge that is not connected is counted at what it last held (PROTOCOL §7), for `edgeAbsenceMs` at most. */
   onGone(pep: PepConnection, pepId: string): void {
     this.#peers.delete(pep);
+    if (this.#whole.get(pepId) === pep) this.#whole.delete(pepId);
     const isBack = [...this.#peers.values()].some(({ edgeId }) => edgeId === pepId);
     for (const held of this.#held.values()) {
       if (held.holder?.pep !== pep) continue;
@@ -120,14 +143,15 @@ export class Broker implements PdpUser {
     }
   }
 
-  #decision(pep: PepConnection, handle: Handle, peer: Peer, { kind, attributes }: CopsRequest): Decision {
+  #decision(pep: PepConnection, handle: Handle, peer: Peer, { kind, attributes, localDecision }: CopsRequest): Decision {
     if (kind === "configuration") return { command: "install", attributes: edgePolicyAttributes(this.#policyOf(peer.edgeId)) };
     const join = joinRequest(attributes);
     if (!join) {
       this.malformedRequests += 1;
       return { command: "remove", attributes: { reason: REFUSAL.malformed } };
     }
-    const refusal = kind === "admission-source" ? this.#refusalAtSource(join) : this.#book(pep, handle, peer, join);
+    const isFact = localDecision?.command === "install"; // it is carried already
+    const refusal = kind === "admission-source" ? this.#refusalAtSource(join) : this.#book(pep, handle, peer, join, isFact);
     if (refusal) return { command: "remove", attributes: { reason: refusal } };
     return { command: "install", attributes: joinGrantAttributes({ kbps: join.kbps, parentEdge: join.sourceEdge }) };
   }
@@ -145,9 +169,26 @@ export class Broker implements PdpUser {
     return this.#network.edges.has(sourceEdge) ? undefined : REFUSAL.unknownEdge;
   }
 
-  #book(pep: PepConnection, handle: Handle, peer: Peer, join: JoinRequest): Refusal | undefined {
+  /**
+   * Whether a promise on that path could be one too many (DESIGN §6, "Bandwidth in doubt"): another broker may have most of
+   * the edges of a link, or an edge has not told what it holds since this one started. An edge that is away is counted at
+   * what it last held; what it promises alone adds nothing to the core.
+   */
+  #isInDoubt(sourceEdge: string, sinkEdge: string): boolean {
+    const path = this.#network.corePath(sourceEdge, sinkEdge) ?? [];
+    if (path.length === 0) return false;
+    const settled = this.#known.size === this.#network.edges.size || this.#clock.nowMs() >= this.#settledAtMs;
+    if (!settled) return true;
+    return path.some((link) => {
+      const sharers = this.#network.sharers.get(link) ?? [];
+      return 2 * sharers.filter((edgeId) => this.#whole.has(edgeId)).length <= sharers.length;
+    });
+  }
+
+  #book(pep: PepConnection, handle: Handle, peer: Peer, join: JoinRequest, isFact: boolean): Refusal | undefined {
     const sinkEdge = peer.edgeId;
     const before = this.#held.get(join.joinId);
+    if (!isFact && !before && this.#isInDoubt(join.sourceEdge, sinkEdge)) return REFUSAL.brokerSilent;
     if (before) this.#forget(before);
     const other = this.#held.get(peer.joins.get(handle) ?? ""); // a handle names one join at a time
     if (other?.holder?.handle === handle && other.holder.pep === pep) this.#release(other);
@@ -161,6 +202,7 @@ export class Broker implements PdpUser {
       user,
       kbps,
       sinkEdge,
+      carriedKiB: before?.carriedKiB ?? 0,
       holder: { pep, handle },
       releaseAtMs: Infinity,
       wheelAtMs: Infinity,

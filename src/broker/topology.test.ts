@@ -59,3 +59,18 @@ for (const { name, topology, wants } of FAULTY)
 test("Network throws for a topology with faults", () => {
   assert.throws(() => new Network({ edges: [edge("edge1", ["a"])], links: [] }), /no link "a"/);
 });
+
+test("Network knows who shares a core link (DESIGN §6)", () => {
+  const { sharers } = new Network({
+    edges: [edge("edge1", ["a", "b"]), edge("edge2", ["a"])],
+    links: [link("a"), link("b"), link("c")],
+  });
+  assert.deepEqual(
+    [...sharers],
+    [
+      ["a", ["edge1", "edge2"]],
+      ["b", ["edge1"]],
+      ["c", []],
+    ],
+  );
+});

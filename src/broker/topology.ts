@@ -38,6 +38,8 @@ function repeated(names: readonly string[]): string[] {
 export class Network {
   readonly topology: Topology;
   readonly edges: ReadonlyMap<string, TopologyEdge>;
+  /** Edges whose way to the core passes a link (DESIGN §6, "Bandwidth in doubt"), by its name. */
+  readonly sharers: ReadonlyMap<string, readonly string[]>;
 
   /** Throws for a topology with faults: whoever reads the configuration reports them first. */
   constructor(topology: Topology) {
@@ -45,6 +47,8 @@ export class Network {
     if (faults.length > 0) throw new Error(`Cannot serve this topology: ${faults.join("; ")}`);
     this.topology = topology;
     this.edges = new Map(topology.edges.map((edge) => [edge.id, edge]));
+    const sharersOf = (link: string) => topology.edges.flatMap(({ id, coreLinks }) => (coreLinks.includes(link) ? [id] : []));
+    this.sharers = new Map(topology.links.map(({ name }) => [name, sharersOf(name)]));
   }
 
   /**

@@ -6,7 +6,7 @@ import type { Host, StreamPort } from "#host/host.ts";
 import { type SimNetwork, simTest } from "#sim/index.ts";
 import { CLIENT_TYPE, type CopsRequest, type Decision, type PdpUser, type PepUser } from "./engine/types.ts";
 import { CopsPdp, type CopsPdpConfig } from "./pdp.ts";
-import { CopsPep } from "./pep.ts";
+import { CopsPep, type CopsPepConfig } from "./pep.ts";
 
 const { admission, provisioning } = CLIENT_TYPE;
 const PDP_ADDRESS = { host: "127.0.2.1", port: 3288 };
@@ -27,19 +27,24 @@ function startPdp(net: SimNetwork, over: Partial<PdpUser> = {}, config: Partial<
       },
       onReport: (pep, handle, kind) => told.push(`report ${pep} ${handle} ${kind}`),
       onDelete: (pep, handle, reason) => told.push(`delete ${pep} ${handle} ${reason}`),
+      onSynchronized: (pep, clientType, handle) => told.push(`synchronized ${pep} ${clientType.toString(16)} ${handle ?? "all"}`),
       onGone: (pep, pepId) => told.push(`gone ${pep} ${pepId}`),
       ...over,
     },
   );
   return { pdp, told };
 }
-function startPep(net: SimNetwork, name = "ds1", over: Partial<PepUser> = {}) {
+function startPep(net: SimNetwork, name = "ds1", over: Partial<PepUser> = {}, config: Partial<CopsPepConfig> = {}) {
   const told: string[] = [];
   const address = `127.0.1.${name.slice(-1)}`;
-  const pep = new CopsPep(
+  const pep: CopsPep = new CopsPep(
     net.host(name, address),
-    { peer: PDP_ADDRESS, pepId: name, clientTypes: [admission, provisioning] },
+    { peer: PDP_ADDRESS, pepId: name, clientTypes: [admission, provisioning], ...config },
     {
+      onSynchronize: (clientType, handle) => {
+        told.push(`synchronize ${clientType.toString(16)} ${handle ?? "all"}`);
+        pep.synchronized(clientType, handle);
+      },
       onOpened: (clientType) => told.push(`opened ${clientType.toString(16)}`),
       onDecision: (handle, decision) => told.push(`${decision.command} ${handle}`),
       onLost: () => told.push("lost"),
@@ -307,7 +312,7 @@ simTest("attempts that were given up are closed if they succeed after all", (net
   const host = net.host("ds1", "127.0.1.1");
   net.cut("ds1", "edge");
   const never = (): never => assert.fail("nothing was ever open");
-  const user: PepUser = { onOpened: never, onDecision: never, onLost: never };
+  const user: PepUser = { onOpened: never, onDecision: never, onSynchronize: never, onLost: never };
   const pep = new CopsPep(host, { peer: PDP_ADDRESS, pepId: "ds1", clientTypes: [admission] }, user);
   net.run(3 * LIMITS.copsOpenMs);
   net.heal("ds1", "edge");

@@ -1,5 +1,6 @@
 /** COPS and COPS-PR (RFC 2748, RFC 3084; PROTOCOL §7): a PEP and a PDP on a host, and their messages. */
 export type { CopsCounters } from "./engine/counters.ts";
+export { type CopsKey, copsKey } from "./engine/integrity.ts";
 export * from "./engine/iptv.ts";
 export * from "./engine/types.ts";
 export { CopsPdp, type CopsPdpConfig } from "./pdp.ts";

@@ -3,14 +3,19 @@ import { LIMITS } from "#base/limits.ts";
 import { type Logger, SILENT } from "#base/log.ts";
 import type { Address, Host, Listener, StreamHandlers, StreamPort } from "#host/host.ts";
 import { newCounters } from "./engine/counters.ts";
+import { type CopsKey, Integrity } from "./engine/integrity.ts";
 import { PdpConnectionMachine, type PdpInput, type PdpOutput } from "./engine/pdp-connection.ts";
-import type { Decision, Handle, PdpPort, PdpUser, PepConnection } from "./engine/types.ts";
-import { CopsFramer, encodeMessage } from "./wire/message.ts";
+import type { ClientType, Decision, Handle, PdpPort, PdpUser, PepConnection } from "./engine/types.ts";
+import { CopsFramer } from "./wire/message.ts";
 
 export interface CopsPdpConfig {
   readonly bind: Address; // the well-known port is 3288 (RFC 2748 §2.3)
   /** KA Timer, s: 1..65,535, 0 = no keep-alives. Default 30. */
   readonly keepAliveSec?: number;
+  /** Least interval of a PEP's accounting reports, s: 1..65,535, 0 = none are wanted. Default: it is not told (RFC 2748 §2.2.15). */
+  readonly accountingSec?: number;
+  /** Keys by which PEPs have to seal what they send; several while one replaces another (§4.2). Default: none, nothing is sealed. */
+  readonly integrity?: readonly CopsKey[];
   readonly onListening?: (at: Address) => void;
   /** The listener could not be had, or broke: nobody is served. */
   readonly onFailed?: (error: Error) => void;
@@ -20,6 +25,7 @@ interface Connection extends Timed {
   readonly id: PepConnection;
   readonly machine: PdpConnectionMachine;
   readonly framer: CopsFramer;
+  readonly integrity: Integrity;
   readonly stream: StreamPort;
   /** Once a client-type was accepted. */
   pepId: string | undefined;
@@ -61,15 +67,20 @@ export class CopsPdp implements PdpPort {
     else this.counters.unknownHandles++;
   }
 
+  synchronize(pep: PepConnection, clientType: ClientType, handle?: Handle): void {
+    const connection = this.#connections.get(pep);
+    if (connection) this.#step(connection, { kind: "synchronize", clientType, handle });
+  }
+
   /** Client-Close for every client-type of every PEP. Nothing is told any more. */
   stop(): void {
     this.#listener.close();
     const connections = [...this.#connections.values()];
     this.#connections.clear();
     this.#deadlines.clear();
-    for (const { machine, stream } of connections) {
+    for (const { machine, integrity, stream } of connections) {
       for (const output of machine.step({ kind: "stop" }, this.#host.nowMs())) {
-        if (output.kind === "send") stream.send(encodeMessage(output.message));
+        if (output.kind === "send") stream.send(integrity.seal(output.message));
       }
       stream.close();
     }
@@ -82,9 +93,13 @@ export class CopsPdp implements PdpPort {
       return { data: () => undefined, closed: () => undefined };
     }
     this.#lastId += 1;
-    const machine = new PdpConnectionMachine(this.#config.keepAliveSec ?? 30, this.counters, this.#host.nowMs());
+    const { keepAliveSec = 30, accountingSec, integrity: keys = [] } = this.#config;
+    const config = { keepAliveSec, accountingSec, secured: keys.length > 0 };
+    const machine = new PdpConnectionMachine(config, this.counters, this.#host.nowMs());
     const id = this.#lastId;
-    const connection: Connection = { id, machine, framer: new CopsFramer(), stream, pepId: undefined, wheelAtMs: Infinity };
+    const integrity = new Integrity(keys, this.#host);
+    const framer = new CopsFramer();
+    const connection: Connection = { id, machine, framer, integrity, stream, pepId: undefined, wheelAtMs: Infinity };
     this.#connections.set(id, connection);
     this.#deadlines.set(connection, machine.nextDeadlineMs);
     return {
@@ -102,7 +117,9 @@ export class CopsPdp implements PdpPort {
         return;
       }
       this.counters.received++;
-      this.#step(connection, { kind: "message", message: decoded.value });
+      const message = decoded.value;
+      const fault = connection.integrity.check(message, connection.framer.octets);
+      this.#step(connection, fault ? { kind: "unauthentic", fault } : { kind: "message", message });
     }
   }
 
@@ -118,7 +135,7 @@ export class CopsPdp implements PdpPort {
     switch (output.kind) {
       case "send":
         this.counters.sent++;
-        connection.stream.send(encodeMessage(output.message));
+        connection.stream.send(connection.integrity.seal(output.message));
         break;
       case "open":
         this.#tell(connection, () => this.#open(connection, output.clientType, output.pepId));
@@ -127,10 +144,13 @@ export class CopsPdp implements PdpPort {
         this.#tell(connection, () => this.#user.onRequest(id, output.clientType, output.handle, output.request));
         break;
       case "report":
-        this.#tell(connection, () => this.#user.onReport(id, output.handle, output.report));
+        this.#tell(connection, () => this.#user.onReport(id, output.handle, output.report, output.data));
         break;
       case "delete":
         this.#tell(connection, () => this.#user.onDelete(id, output.handle, output.reason));
+        break;
+      case "synchronized":
+        this.#tell(connection, () => this.#user.onSynchronized(id, output.clientType, output.handle));
         break;
       case "ended":
         this.#drop(connection, output.cause);

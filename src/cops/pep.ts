@@ -3,9 +3,10 @@ import { LIMITS } from "#base/limits.ts";
 import { type Logger, SILENT } from "#base/log.ts";
 import type { Address, Host, StreamPort, Timer } from "#host/host.ts";
 import { newCounters } from "./engine/counters.ts";
+import { type CopsKey, Integrity } from "./engine/integrity.ts";
 import { requestMessage } from "./engine/messages.ts";
 import { PepConnectionMachine, type PepInput, type PepOutput } from "./engine/pep-connection.ts";
-import type { ClientType, CopsRequest, DeleteReason, Handle, PepPort, PepUser, ReportKind } from "./engine/types.ts";
+import type { Attributes, ClientType, CopsRequest, DeleteReason, Handle, PepPort, PepUser, ReportKind } from "./engine/types.ts";
 import { u32 } from "./wire/layout.ts";
 import { CopsFramer, encodeMessage } from "./wire/message.ts";
 
@@ -14,14 +15,18 @@ export interface CopsPepConfig {
   /** Names this PEP in its domain, over restarts too (RFC 2748 §2.2.11): ASCII without spaces. */
   readonly pepId: string;
   readonly clientTypes: readonly ClientType[];
+  /** What either side sends is sealed by it (RFC 2748 §4.1). Default: nothing is. */
+  readonly integrity?: CopsKey;
   /** Pause before the first new attempt after a loss, ms; doubled for each failure, up to `reconnectMaxMs`. Default 250. */
   readonly reconnectMinMs?: number;
   readonly reconnectMaxMs?: number; // default 5,000
   readonly log?: Logger; // default: none
 }
 interface Attempt extends Timed {
+  readonly to: Address;
   readonly machine: PepConnectionMachine;
   readonly framer: CopsFramer;
+  readonly integrity: Integrity;
   stream: StreamPort | undefined;
   /** A client-type was open. */
   wasUp: boolean;
@@ -34,7 +39,8 @@ interface Waiting {
 /**
  * A PEP on a host (RFC 2748): holds one connection to its PDP, from its construction on until `stop`, and makes a new one
  * whenever it is lost. Requests made before CAT wait, at most `LIMITS.copsWaitingRequests`: one more is counted and gets no
- * answer. A loss voids every handle, those that wait included; a failed attempt to connect voids none.
+ * answer. A loss voids every handle, those that wait included; a failed attempt to connect voids none. A redirection is
+ * followed once, then the configured PDP's turn comes again (§2.2.13, §2.3).
  */
 export class CopsPep implements PepPort {
   readonly counters = newCounters();
@@ -44,6 +50,8 @@ export class CopsPep implements PepPort {
   readonly #log: Logger;
   readonly #deadlines: Deadlines<Attempt>;
   readonly #waiting = new Map<Handle, Waiting>();
+  /** The last one that was opened (§2.2.14): what it decided is in use until another decides. */
+  #lastPdp: Address | undefined;
   #attempt: Attempt | undefined;
   #retry: Timer | undefined;
   #pauseMs: number;
@@ -57,7 +65,7 @@ export class CopsPep implements PepPort {
     this.#log = config.log ?? SILENT;
     this.#pauseMs = this.#leastPauseMs;
     this.#deadlines = new Deadlines(host, (attempt) => this.#step(attempt, { kind: "tick" }));
-    this.#connect();
+    this.#connect(config.peer);
   }
 
   isOpen(clientType: ClientType): boolean {
@@ -75,11 +83,15 @@ export class CopsPep implements PepPort {
   update(clientType: ClientType, handle: Handle, request: CopsRequest): void {
     this.#ask(clientType, handle, request);
   }
-  report(clientType: ClientType, handle: Handle, kind: ReportKind): void {
-    this.#about(clientType, { kind: "report", handle, report: kind });
+  report(clientType: ClientType, handle: Handle, kind: ReportKind, data: Attributes = {}): void {
+    this.#about(clientType, { kind: "report", handle, report: kind, data });
   }
   delete(clientType: ClientType, handle: Handle, reason: DeleteReason): void {
     if (!this.#waiting.delete(handle)) this.#about(clientType, { kind: "delete", handle, reason });
+  }
+
+  synchronized(clientType: ClientType, handle?: Handle): void {
+    if (this.#attempt) this.#step(this.#attempt, { kind: "synchronized", clientType, handle });
   }
 
   /** Client-Close for every client-type, and no new connection. Nothing is told any more. */
@@ -106,12 +118,16 @@ export class CopsPep implements PepPort {
     else this.counters.unknownHandles++;
   }
 
-  #connect(): void {
-    const machine = new PepConnectionMachine(this.#config, this.counters, () => this.#random(), this.#host.nowMs());
-    const attempt: Attempt = { machine, framer: new CopsFramer(), stream: undefined, wasUp: false, wheelAtMs: Infinity };
+  #connect(to: Address): void {
+    const { pepId, clientTypes, integrity: key } = this.#config;
+    const config = { pepId, clientTypes, secured: key !== undefined, lastPdp: this.#lastPdp };
+    const machine = new PepConnectionMachine(config, this.counters, () => this.#random(), this.#host.nowMs());
+    const integrity = new Integrity(key ? [key] : [], this.#host);
+    const framer = new CopsFramer();
+    const attempt: Attempt = { to, machine, framer, integrity, stream: undefined, wasUp: false, wheelAtMs: Infinity };
     this.#attempt = attempt;
     this.#host.connect(
-      this.#config.peer,
+      to,
       {},
       {
         opened: (stream) => this.#opened(attempt, stream),
@@ -137,7 +153,9 @@ export class CopsPep implements PepPort {
         return;
       }
       this.counters.received++;
-      this.#step(attempt, { kind: "message", message: decoded.value });
+      const message = decoded.value;
+      const fault = attempt.integrity.check(message, attempt.framer.octets);
+      this.#step(attempt, fault ? { kind: "unauthentic", fault } : { kind: "message", message });
     }
   }
 
@@ -152,19 +170,23 @@ export class CopsPep implements PepPort {
     switch (output.kind) {
       case "send":
         this.counters.sent++;
-        attempt.stream?.send(encodeMessage(output.message));
+        attempt.stream?.send(attempt.integrity.seal(output.message));
         break;
       case "opened":
         attempt.wasUp = true;
+        this.#lastPdp = attempt.to;
         this.#pauseMs = this.#leastPauseMs;
-        this.#askWaiting(attempt, output.clientType);
-        this.#tell(attempt, () => this.#user.onOpened(output.clientType));
+        this.#tell(attempt, () => this.#user.onOpened(output.clientType, output.accountingSec));
+        this.#askWaiting(attempt, output.clientType); // after what the user held before
         break;
       case "decision":
         this.#tell(attempt, () => this.#user.onDecision(output.handle, output.decision));
         break;
+      case "synchronize":
+        this.#tell(attempt, () => this.#user.onSynchronize(output.clientType, output.handle));
+        break;
       case "ended":
-        this.#drop(attempt, output.cause);
+        this.#drop(attempt, output.cause, output.redirect);
         break;
     }
   }
@@ -186,16 +208,18 @@ export class CopsPep implements PepPort {
     }
   }
 
-  #drop(attempt: Attempt, cause: string): void {
+  #drop(attempt: Attempt, cause: string, redirect?: Address): void {
     if (this.#attempt !== attempt) return;
     this.#attempt = undefined;
     this.#deadlines.delete(attempt);
     attempt.stream?.close();
     if (this.#stopped) return;
-    const pauseMs = this.#pauseMs * (0.5 + 0.5 * this.#random());
-    this.#pauseMs = Math.min(2 * this.#pauseMs, this.#config.reconnectMaxMs ?? 5_000);
-    this.#retry = this.#host.timer(this.#host.nowMs() + pauseMs, () => this.#connect());
-    this.#log.info("cops.pep.lost", { peer: this.#config.peer, cause });
+    const follows = redirect !== undefined && attempt.to === this.#config.peer;
+    const next = follows ? redirect : this.#config.peer;
+    const pauseMs = follows ? 0 : this.#pauseMs * (0.5 + 0.5 * this.#random());
+    if (!follows) this.#pauseMs = Math.min(2 * this.#pauseMs, this.#config.reconnectMaxMs ?? 5_000);
+    this.#retry = this.#host.timer(this.#host.nowMs() + pauseMs, () => this.#connect(next));
+    this.#log.info("cops.pep.lost", { peer: attempt.to, cause, next });
     if (!attempt.wasUp) return;
     this.counters.lost++;
     this.#waiting.clear();

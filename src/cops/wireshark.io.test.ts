@@ -184,6 +184,7 @@ function startPdp(host: Host, listening: (at: Address) => void): CopsPdp {
         if (handle.startsWith("9101")) pdp.decide(pep, handle, { command: "remove", attributes: { reason: "preempted" } });
       },
       onDelete: () => undefined,
+      onSynchronized: () => undefined,
       onGone: () => undefined,
     },
   );
@@ -197,6 +198,7 @@ async function livePep(host: Host, peer: Address): Promise<void> {
   const user: PepUser = {
     onOpened: () => opened++,
     onDecision: () => decided++,
+    onSynchronize: () => assert.fail("nobody asked"),
     onLost: (cause) => assert.fail(cause),
   };
   const pep = new CopsPep(host, { peer, pepId: "ds1", clientTypes: [admission, provisioning] }, user);
@@ -299,10 +301,15 @@ test("Wireshark reads every message of both client-types as it was meant, withou
     await seenByCapture(host, capture, main);
     await livePep(host, main);
     await liveBadPep(host, main);
-    const asked = new CopsPep(
+    const asked: CopsPep = new CopsPep(
       host,
       { peer: asking, pepId: "ds2", clientTypes: [admission] },
-      { onOpened: () => undefined, onDecision: () => undefined, onLost: () => undefined },
+      {
+        onOpened: () => undefined,
+        onDecision: () => undefined,
+        onSynchronize: (clientType) => asked.synchronized(clientType),
+        onLost: () => undefined,
+      },
     );
     await until("SSQ", () => asked.counters.received === 2);
     asked.stop();

@@ -1,6 +1,6 @@
 import { Deadlines, type Timed } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
-import type { JoinRequest, ProvisionRequest } from "#cops/engine/iptv.ts";
+import type { JoinGrant, JoinRequest, ProvisionGrant, ProvisionRequest } from "#cops/engine/iptv.ts";
 import type { Attributes, Handle, PepConnection } from "#cops/engine/types.ts";
 import type { Clock } from "#host/host.ts";
 
@@ -8,7 +8,10 @@ export interface Holder {
   readonly pep: PepConnection;
   readonly handle: Handle;
 }
+/** What whoever asks was granted before; an edge that was restarted gives the same again (PROTOCOL §7). */
+export type Claim = Partial<Pick<ProvisionGrant & JoinGrant, "group" | "ingest" | "token">>;
 interface Held extends Timed {
+  readonly claim: Claim | undefined;
   /** Who asked last; `undefined` while nobody does: an orphan. */
   holder: Holder | undefined;
   orphanUntilMs: number;
@@ -68,14 +71,14 @@ export class Holdings {
     return [...this.#joins["admission-sink"].values()];
   }
 
-  addProvision(request: ProvisionRequest, holder: Holder): Provision {
-    const provision: Provision = { kind: "configuration", request, ...undecided() };
+  addProvision(request: ProvisionRequest, claim: Claim | undefined, holder: Holder): Provision {
+    const provision: Provision = { kind: "configuration", request, ...undecided(claim) };
     this.#provisions.set(request.joinId, provision);
     this.adopt(provision, holder);
     return provision;
   }
-  addJoin(kind: Join["kind"], request: JoinRequest, holder: Holder): Join {
-    const join: Join = { kind, request, asked: undefined, isLocal: false, ...undecided() };
+  addJoin(kind: Join["kind"], request: JoinRequest, claim: Claim | undefined, holder: Holder): Join {
+    const join: Join = { kind, request, asked: undefined, isLocal: false, ...undecided(claim) };
     this.#joins[kind].set(request.joinId, join);
     this.adopt(join, holder);
     return join;
@@ -121,4 +124,10 @@ export class Holdings {
   }
 }
 
-const undecided = (): Held => ({ holder: undefined, orphanUntilMs: Infinity, grant: undefined, wheelAtMs: Infinity });
+const undecided = (claim: Claim | undefined): Held => ({
+  claim,
+  holder: undefined,
+  orphanUntilMs: Infinity,
+  grant: undefined,
+  wheelAtMs: Infinity,
+});

@@ -25,3 +25,21 @@ test("PortPool gives as many ports as it has, the lowest free first", () => {
   pool.give({ host: "127.0.0.2", port: 40_000 });
   assert.deepEqual(pool.take(), { host: "127.0.0.2", port: 40_000 });
 });
+
+test("a pool gives what is wanted where it is its own and free (PROTOCOL §7)", () => {
+  const groups = new GroupPool("232.0.1.0", 3, 5004);
+  const wanted = { host: "232.0.1.2", port: 5004 };
+  const given = [wanted, wanted, { host: "232.0.1.1", port: 6000 }, { host: "232.0.1.9", port: 5004 }].map((at) =>
+    groups.take(at),
+  );
+  assert.deepEqual(
+    given.map((group) => group?.host),
+    ["232.0.1.2", "232.0.1.0", "232.0.1.1", undefined],
+  );
+  const ports = new PortPool("127.0.0.2", 40_000, 3);
+  const foreign = { host: "127.0.0.3", port: 40_002 };
+  assert.deepEqual(
+    [{ host: "127.0.0.2", port: 40_001 }, foreign].map((at) => ports.take(at)?.port),
+    [40_001, 40_000],
+  );
+});

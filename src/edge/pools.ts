@@ -1,14 +1,18 @@
 import type { Address } from "#host/host.ts";
 
-/** Whole numbers from 0 on, the lowest free first. */
+/** Whole numbers from 0 on, the lowest free first unless one is wanted. */
 class Pool {
   readonly #count: number;
   readonly #taken = new Set<number>();
   constructor(count: number) {
     this.#count = count;
   }
-  /** `undefined` when all are taken. */
-  take(): number | undefined {
+  /** The one wanted where it is free; `undefined` when all are taken. */
+  take(wanted: number): number | undefined {
+    if (Number.isInteger(wanted) && wanted >= 0 && wanted < this.#count && !this.#taken.has(wanted)) {
+      this.#taken.add(wanted);
+      return wanted;
+    }
     for (let free = 0; free < this.#count; free++) {
       if (this.#taken.has(free)) continue;
       this.#taken.add(free);
@@ -33,8 +37,8 @@ export class GroupPool {
     this.port = port;
     this.#pool = new Pool(count);
   }
-  take(): Address | undefined {
-    const at = this.#pool.take();
+  take(wanted?: Address): Address | undefined {
+    const at = this.#pool.take(wanted?.port === this.port ? toNumber(wanted.host) - toNumber(this.first) : NaN);
     return at === undefined ? undefined : { host: fromNumber(toNumber(this.first) + at), port: this.port };
   }
   give({ host }: Address): void {
@@ -52,8 +56,8 @@ export class PortPool {
     this.#first = first;
     this.#pool = new Pool(count);
   }
-  take(): Address | undefined {
-    const at = this.#pool.take();
+  take(wanted?: Address): Address | undefined {
+    const at = this.#pool.take(wanted?.host === this.#host ? wanted.port - this.#first : NaN);
     return at === undefined ? undefined : { host: this.#host, port: this.#first + at };
   }
   give({ port }: Address): void {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LIMITS } from "#base/limits.ts";
+import { edgePolicyAttributes } from "#cops/engine/iptv.ts";
 import { CLIENT_TYPE } from "#cops/engine/types.ts";
 import { type SimNetwork, simNetwork } from "#sim/index.ts";
 import { EdgeBench, join, POLICY, provision } from "./testing.ts";
@@ -121,7 +122,12 @@ edgeTest("takes one copy of a channel for all, until the last has gone", (bench)
   bench.joined("h2", "j2", { delivery: "unicast", unicastTo: "127.0.0.7:6000" });
   assert.deepEqual([...bench.media.streams.keys()], ["tv2"]);
   assert.deepEqual(bench.media.streams.get("tv2")?.sinks, new Map([["j2", "127.0.0.7:6000"]]));
-  assert.deepEqual(bench.ds.grant(1, "h2"), { kbps: 1_000, parentEdge: "edge2", source: "127.0.0.1:5000" });
+  assert.deepEqual(bench.ds.grant(1, "h2"), {
+    kbps: 1_000,
+    parentEdge: "edge2",
+    group: "232.0.1.0:5004",
+    source: "127.0.0.1:5000",
+  });
   bench.edge.onDelete(1, "h1", "tear");
   assert.equal(bench.media.streams.size, 1);
   bench.edge.onDelete(1, "h2", "tear");
@@ -364,3 +370,129 @@ edgeTest("has its quota again once the broker confirmed what was promised", (ben
     for (const joinId of bench.broker.joinIds()) bench.install(String(joinId));
   }
 });
+
+edgeTest("changes the channel alone as the broker would: the larger of the two counts (PROTOCOL §6)", (bench) => {
+  bench.policed({ ...POLICY, accessKbps: 2_000 }).joined("h1", "j1", { user: "alice", accessKbps: 1_000 });
+  bench.joined("h2", "j2", { user: "carol", channel: "tv3", coreGroup: "232.0.2.1:5004" });
+  bench.lose();
+  const change = { channel: "tv3", coreGroup: "232.0.2.1:5004", replaces: "j1" };
+  bench.ask("h3", join("j3", { ...change, user: "mallory" }));
+  bench.ask("h4", join("j4", { ...change, user: "alice", accessKbps: 1_000 }));
+  assert.deepEqual([bench.ds.verdict(1, "h3"), bench.ds.verdict(1, "h4")], ["access-full", "install"]);
+  bench.edge.onDelete(1, "h1", "tear");
+  assert.deepEqual([...bench.media.streams.keys()], ["tv3"]);
+});
+
+// ---------------------------------------------------------------------- synchronization (PROTOCOL §7, "Restart")
+
+const ADMISSION_SSC = "SSC 9101";
+edgeTest("answers the broker's SSQ once every DS has answered its own (RFC 2748 §3.5)", (bench, net) => {
+  bench.policed();
+  for (const pep of [1, 2]) bench.edge.onOpen(pep, `ds${pep}`, CLIENT_TYPE.admission);
+  bench.edge.onSynchronize(CLIENT_TYPE.admission, undefined);
+  bench.edge.onOpen(3, "ds3", CLIENT_TYPE.admission); // came meanwhile
+  assert.deepEqual(bench.ds.synchronizing, [1, 2, 3]);
+  bench.edge.onSynchronized(1, CLIENT_TYPE.admission, undefined);
+  bench.edge.onSynchronized(2, CLIENT_TYPE.admission, undefined);
+  assert.notEqual(bench.broker.log.at(-1), ADMISSION_SSC);
+  bench.edge.onGone(3, "ds3");
+  assert.equal(bench.broker.log.at(-1), ADMISSION_SSC);
+  net.run(LIMITS.edgeCensusMs + 20);
+  assert.equal(bench.broker.log.filter((line) => line === ADMISSION_SSC).length, 1);
+});
+
+edgeTest("waits edgeCensusMs for DSs that say nothing, or are not there yet", (bench, net) => {
+  bench.policed();
+  bench.edge.onSynchronize(CLIENT_TYPE.admission, undefined);
+  net.run(1_000);
+  bench.edge.onOpen(1, "ds1", CLIENT_TYPE.admission);
+  net.run(LIMITS.edgeCensusMs - 1_001);
+  assert.notEqual(bench.broker.log.at(-1), ADMISSION_SSC);
+  net.run(20);
+  assert.equal(bench.broker.log.at(-1), ADMISSION_SSC);
+});
+
+edgeTest("answers for its policy and for one join at once", (bench) => {
+  bench.policed().joined("h1", "j1");
+  bench.edge.onSynchronize(CLIENT_TYPE.provisioning, undefined);
+  bench.edge.onSynchronize(CLIENT_TYPE.admission, "b2");
+  assert.deepEqual(bench.broker.log.slice(-2), ["SSC 9102", "SSC 9101 b2"]);
+});
+
+edgeTest("says nothing to a broker that went away meanwhile", (bench, net) => {
+  bench.policed();
+  bench.edge.onSynchronize(CLIENT_TYPE.admission, undefined);
+  bench.lose();
+  net.run(2 * LIMITS.edgeCensusMs);
+  assert.ok(!bench.broker.log.includes(ADMISSION_SSC));
+});
+
+edgeTest("gives a DS after a restart what it had: group, ingest port, token; channels before joins", (bench, net) => {
+  bench.connect();
+  bench.edge.onSynchronize(CLIENT_TYPE.admission, undefined);
+  bench.edge.onOpen(1, "ds1", CLIENT_TYPE.admission);
+  const granted = { kbps: 1_000, group: "232.0.1.2:5004", source: "127.0.0.1" };
+  const localDecision = { command: "install", attributes: { ...granted, token: "edge1.t", mediaBase: "ws://x" } } as const;
+  bench.ask("h2", { ...join("j1", { channel: "tv1", sourceEdge: "edge1", delivery: "websocket" }), localDecision });
+  bench.ask("h1", provision("p1", { group: granted.group, ingest: "127.0.0.1:40003" }));
+  assert.deepEqual(bench.ds.last.size, 0);
+  bench.answer(undefined, { command: "install", attributes: edgePolicyAttributes(POLICY) });
+  assert.equal(bench.broker.log.at(-1), "REQ b2 j1 LPDP"); // the broker hears that it is so already
+  bench.install("j1");
+  assert.deepEqual(bench.ds.grant(1, "h1"), { ...granted, ingest: "127.0.0.1:40003" });
+  assert.deepEqual(bench.ds.grant(1, "h2"), {
+    ...granted,
+    parentEdge: "edge2",
+    token: "edge1.t",
+    mediaBase: "ws://127.0.0.1:8000",
+  });
+  assert.equal(bench.media.streams.get("tv1")?.sinks.get("j1"), "edge1.t");
+  assert.deepEqual(bench.ds.synchronizing, [1]);
+  bench.edge.onSynchronized(1, CLIENT_TYPE.admission, undefined);
+  assert.equal(bench.broker.log.at(-1), ADMISSION_SSC);
+  net.run(10);
+});
+
+edgeTest("gives another group where the one that a DS had is taken, or is none of its own", (bench) => {
+  bench.policed().ask("h1", provision("p1"));
+  bench.ask("h2", provision("p2", { channel: "tv5", group: "232.0.1.0:5004", ingest: "127.0.0.1:40000" }));
+  bench.ask("h3", provision("p3", { channel: "tv6", group: "10.0.0.1:5004", ingest: "127.0.0.9:40000" }));
+  const groups = ["h1", "h2", "h3"].map((handle) => (bench.ds.grant(1, handle) as { group: string }).group);
+  assert.deepEqual(groups, ["232.0.1.0:5004", "232.0.1.1:5004", "232.0.1.2:5004"]);
+});
+
+edgeTest("knows a channel that is repeated with what it was granted (PROTOCOL §7)", (bench) => {
+  bench.policed().ask("h1", provision("p1"));
+  const before = bench.ds.grant(1, "h1");
+  bench.edge.onGone(1, "ds1");
+  bench.ask("h9", provision("p1", { group: "232.0.1.0:5004", ingest: "127.0.0.1:40000" }), 2);
+  assert.deepEqual(bench.ds.grant(2, "h9"), before);
+  assert.equal(bench.media.streams.size, 1);
+});
+
+// ---------------------------------------------------------------------- what is carried
+
+edgeTest("takes a channel off air whose broadcaster vanished (PROTOCOL §12)", (bench) => {
+  bench.policed().ask("h1", provision("p1"));
+  bench.joined("h2", "j1", { channel: "tv1", sourceEdge: "edge1" });
+  bench.edge.onSourceSilent("tv1");
+  assert.deepEqual([bench.ds.verdict(1, "h1"), bench.ds.verdict(1, "h2")], ["media-gone", "media-gone"]);
+  assertEmpty(bench);
+  bench.edge.onSourceSilent("tv1");
+});
+
+edgeTest(
+  "reports what it carries as often as the broker asked for, and only what the broker granted (RFC 2748 §2.2.15)",
+  (bench, net) => {
+    bench.policed().joined("h1", "j1");
+    bench.edge.onOpened(CLIENT_TYPE.admission, 60);
+    bench.ask("h2", join("j2"));
+    net.run(60_000);
+    assert.equal(bench.broker.log.at(-1), "RPT b2 accounting 4");
+    net.run(60_000);
+    assert.equal(bench.broker.log.filter((line) => line.includes("accounting")).length, 2);
+    bench.lose();
+    net.run(600_000);
+    assert.equal(bench.broker.log.filter((line) => line.includes("accounting")).length, 2);
+  },
+);

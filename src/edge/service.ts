@@ -26,13 +26,13 @@ import {
   type PepConnection,
   type PepPort,
   type PepUser,
-  type ReportKind,
 } from "#cops/engine/types.ts";
-import { type Address, type Clock, type Entropy, showAddress } from "#host/host.ts";
+import { type Address, type Clock, type Entropy, showAddress, type Timer } from "#host/host.ts";
 import type { MediaPort, MediaUser } from "#media/types.ts";
 import { readAddress } from "./address.ts";
-import { type Holder, Holdings, type Join, type Provision, type Reservation } from "./holdings.ts";
-import { type Carried, isCopyOf, Streams, type StreamsConfig } from "./streams.ts";
+import { Census } from "./census.ts";
+import { type Claim, type Holder, Holdings, type Join, type Provision, type Reservation } from "./holdings.ts";
+import { type Carried, isCopyOf, Streams, type StreamsConfig, type Wanted } from "./streams.ts";
 
 /** Octets of a media token: 128 bits that nobody guesses (PROTOCOL §3). */
 const TOKEN_OCTETS = 16;
@@ -75,15 +75,26 @@ export class Edge implements PdpUser, PepUser, MediaUser {
   readonly #holdings: Holdings;
   readonly #streams: Streams<Join>;
   readonly #asked = new Map<Handle, Join>(); // at the broker
+  readonly #census: Census;
+  readonly #clock: Clock;
+  #accounting: Timer | undefined;
   #policy: EdgePolicy | undefined;
+  /** The broker asked before its policy was there: what is held is not whole before. */
+  #owesCensus = false;
   #policyHandle: Handle | undefined;
 
   constructor(clock: Clock, entropy: Pick<Entropy, "random">, config: EdgeServiceConfig, ports: EdgePorts) {
+    this.#clock = clock;
     this.#config = config;
     this.#entropy = entropy;
     this.#ports = ports;
     this.#holdings = new Holdings(clock, (orphan) => this.#release(orphan, "timeout"));
     this.#streams = new Streams(ports.media, config);
+    this.#census = new Census(
+      clock,
+      (pep) => ports.ds.synchronize(pep, CLIENT_TYPE.admission),
+      () => ports.broker.synchronized(CLIENT_TYPE.admission),
+    );
   }
 
   reservations(): readonly EdgeReservation[] {
@@ -93,54 +104,75 @@ export class Edge implements PdpUser, PepUser, MediaUser {
     });
   }
   stop(): void {
+    this.#accounting?.cancel();
+    this.#census.stop();
     this.#holdings.stop();
   }
 
   // ------------------------------------------------------------------ what DSs do
 
-  onOpen(_pep: PepConnection, _pepId: string, clientType: ClientType): boolean {
+  onOpen(pep: PepConnection, _pepId: string, clientType: ClientType): boolean {
+    if (clientType === CLIENT_TYPE.admission) this.#census.came(pep);
     return clientType === CLIENT_TYPE.admission || clientType === CLIENT_TYPE.provisioning;
   }
 
-  onRequest(pep: PepConnection, _clientType: ClientType, handle: Handle, { kind, attributes }: CopsRequest): void {
+  onRequest(pep: PepConnection, _clientType: ClientType, handle: Handle, asked: CopsRequest): void {
     const holder = { pep, handle };
-    const request = kind === "configuration" ? provisionRequest(attributes) : readJoin(attributes);
-    if (!request) {
+    const { kind } = asked;
+    const read = kind === "configuration" ? readProvision(asked) : readJoin(asked);
+    if (!read) {
       this.malformed += 1;
       this.#ports.ds.decide(pep, handle, { command: "remove", attributes: { reason: REFUSAL.malformed } });
       return;
     }
+    const { request, claim } = read;
     const known = this.#holdings.get(kind, request.joinId);
     const renamed = this.#holdings.heldAs(holder);
     if (renamed && renamed !== known) this.#release(renamed, "route-change"); // a handle names one reservation at a time
     if (known && saysTheSame(known.request, request)) this.#adopt(known, holder);
     else {
       if (known) this.#release(known, "route-change");
-      if (kind === "configuration") this.#provision(this.#holdings.addProvision(request as ProvisionRequest, holder));
-      else this.#join(this.#holdings.addJoin(kind, request as JoinRequest, holder));
+      if (kind === "configuration") this.#provision(this.#holdings.addProvision(request as ProvisionRequest, claim, holder));
+      else this.#join(this.#holdings.addJoin(kind, request as JoinRequest, claim, holder));
     }
   }
 
   /** What a DS makes of a grant changes nothing here: it returns what it cannot use by DRQ. */
-  onReport(_pep: PepConnection, _handle: Handle, _kind: ReportKind): void {}
+  onReport(): void {}
 
   onDelete(pep: PepConnection, handle: Handle, reason: DeleteReason): void {
     const held = this.#holdings.heldAs({ pep, handle });
     if (held) this.#release(held, reason);
   }
 
+  /** A DS has repeated what it holds. */
+  onSynchronized(pep: PepConnection, _clientType: ClientType, _handle: Handle | undefined): void {
+    this.#census.heard(pep);
+  }
+
   /** What it held waits for whoever adopts it (PROTOCOL §7). */
   onGone(pep: PepConnection, _pepId: string): void {
     this.#holdings.orphan(pep);
+    this.#census.gone(pep);
   }
 
   // ------------------------------------------------------------------ what the broker does
 
   /** Asks for the policy; or asks again for everything held, so that the broker's books are whole (RFC 2748 §2.5). */
-  onOpened(clientType: ClientType): void {
+  onOpened(clientType: ClientType, accountingSec: number): void {
     if (clientType === CLIENT_TYPE.provisioning)
       this.#policyHandle = this.#ports.broker.request(clientType, { kind: "configuration", attributes: {} });
-    else for (const join of this.#holdings.joins()) if (join.asked === undefined) this.#ask(join);
+    else {
+      this.#askAll();
+      this.#accountEvery(accountingSec * 1_000);
+    }
+  }
+
+  /** All joins are repeated once the DSs have repeated theirs (PROTOCOL §7, "Restart"); what is the edge's own, at once. */
+  onSynchronize(clientType: ClientType, handle: Handle | undefined): void {
+    if (clientType === CLIENT_TYPE.provisioning || handle !== undefined) this.#ports.broker.synchronized(clientType, handle);
+    else if (this.#policy) this.#census.begin();
+    else this.#owesCensus = true;
   }
 
   onDecision(handle: Handle, decision: Decision): void {
@@ -157,12 +189,35 @@ export class Edge implements PdpUser, PepUser, MediaUser {
   /** Until it is back the edge decides alone, within what it was given for that (RFC 2748 §2.2.7). */
   onLost(_cause: string): void {
     this.#asked.clear();
+    this.#accounting?.cancel();
+    this.#census.stop();
+    this.#owesCensus = false;
     this.#policyHandle = undefined;
     for (const join of this.#holdings.joins()) join.asked = undefined;
-    for (const join of this.#holdings.joins()) if (!join.grant) this.#decideAlone(join);
+    if (this.#policy) for (const join of this.#holdings.joins()) if (!join.grant) this.#decideAlone(join);
+  }
+
+  /** Tells the broker what its promises are used for, as often as it asked for that (RFC 2748 §2.2.15, §3.3). */
+  #accountEvery(intervalMs: number): void {
+    this.#accounting?.cancel();
+    if (intervalMs === 0) return;
+    this.#accounting = this.#clock.timer(this.#clock.nowMs() + intervalMs, () => {
+      for (const { asked, grant, request } of this.#holdings.sinks()) {
+        if (asked === undefined || !grant) continue;
+        const carriedKiB = Math.floor(this.#ports.media.carriedBytes(request.channel) / 1_024) % 2 ** 32;
+        this.#ports.broker.report(CLIENT_TYPE.admission, asked, "accounting", { carriedKiB });
+      }
+      this.#accountEvery(intervalMs);
+    });
   }
 
   // ------------------------------------------------------------------ what the media plane does
+
+  /** The broadcaster vanished: his DS hangs up (PROTOCOL §12). */
+  onSourceSilent(stream: string): void {
+    const provision = this.#holdings.provisions().find(({ request, grant }) => grant && request.channel === stream);
+    if (provision) this.#refuse(provision, REFUSAL.mediaGone);
+  }
 
   onSinkGone(_stream: string, sink: string): void {
     const join = this.#holdings.get("admission-sink", sink);
@@ -182,6 +237,9 @@ export class Edge implements PdpUser, PepUser, MediaUser {
     this.#streams.takeGroupsFrom(policy);
     this.#ports.broker.report(CLIENT_TYPE.provisioning, handle, "success");
     for (const provision of this.#holdings.provisions()) if (!provision.grant) this.#provision(provision);
+    this.#askAll();
+    if (this.#owesCensus) this.#census.begin();
+    this.#owesCensus = false;
     this.#ports.provisioned();
   }
 
@@ -195,7 +253,7 @@ export class Edge implements PdpUser, PepUser, MediaUser {
       return;
     }
     this.#makeWay(channel);
-    const opened = this.#streams.openIngest(channel, sender);
+    const opened = this.#streams.openIngest(channel, sender, wantedBy(provision));
     if (opened === "no-group" || opened === "no-port") {
       this.#refuse(provision, opened === "no-group" ? REFUSAL.noGroup : REFUSAL.ingestFull);
       return;
@@ -223,19 +281,30 @@ export class Edge implements PdpUser, PepUser, MediaUser {
 
   // ------------------------------------------------------------------ joins
 
+  /** Before the first policy a join waits, as channels do: one that is repeated to a restarted edge comes after its channel. */
   #join(join: Join): void {
+    if (!this.#policy) return;
     const { sourceEdge, channel } = join.request;
     if (sourceEdge === this.#config.id && this.#streams.get(channel)?.source.kind !== "ingest")
       this.#refuse(join, REFUSAL.unknownEdge);
-    else if (this.#ports.broker.isOpen(CLIENT_TYPE.admission) || !this.#policy) this.#ask(join);
+    else if (this.#ports.broker.isOpen(CLIENT_TYPE.admission)) this.#ask(join);
     else this.#decideAlone(join);
   }
+  /** What the broker that is there now has not been asked yet. */
+  #askAll(): void {
+    if (!this.#policy || !this.#ports.broker.isOpen(CLIENT_TYPE.admission)) return;
+    for (const join of this.#holdings.joins()) {
+      if (join.asked !== undefined) continue;
+      if (join.grant) this.#ask(join);
+      else this.#join(join);
+    }
+  }
 
-  /** Repeats a DS's request to the broker under a handle of the edge's own; what is granted already says so. */
+  /** Repeats a DS's request to the broker under a handle of the edge's own; what was granted already says so. */
   #ask(join: Join): void {
     const attributes = joinRequestAttributes(join.request);
     const localDecision: Decision = { command: "install", attributes: { kbps: join.request.kbps } };
-    const request = { kind: join.kind, attributes, ...(join.grant && { localDecision }) };
+    const request = { kind: join.kind, attributes, ...((join.grant ?? join.claim) && { localDecision }) };
     join.asked = this.#ports.broker.request(CLIENT_TYPE.admission, request);
     this.#asked.set(join.asked, join);
   }
@@ -262,7 +331,10 @@ export class Edge implements PdpUser, PepUser, MediaUser {
     if (!this.#policy || !this.#running(request)) return REFUSAL.brokerSilent;
     if (kind === "admission-source") return undefined;
     const granted = this.#holdings.sinks().filter(({ grant }) => grant);
-    const kbpsWith = (joins: readonly Join[]): number => sumKbps(joins) + request.kbps;
+    // A join that this one replaces will go: the larger of the two counts (PROTOCOL §6).
+    const isReplaced = ({ request: old }: Join): boolean => old.joinId === request.replaces && old.user === request.user;
+    const own = Math.max(request.kbps, sumKbps(granted.filter(isReplaced)));
+    const kbpsWith = (joins: readonly Join[]): number => sumKbps(joins.filter((join) => !isReplaced(join))) + own;
     if (kbpsWith(granted.filter(({ isLocal }) => isLocal)) > this.#policy.localQuotaKbps) return REFUSAL.brokerSilent;
     if (kbpsWith(granted) > this.#policy.accessKbps) return REFUSAL.accessFull;
     const ofUser = granted.filter((held) => held.request.user === request.user);
@@ -271,13 +343,13 @@ export class Edge implements PdpUser, PepUser, MediaUser {
 
   /** Makes the media plane deliver, then grants. The source's side only learns what its viewers take. */
   #deliver(join: Join, kbps: number, parentEdge: string | undefined): Refusal | undefined {
-    const carried = join.kind === "admission-sink" ? this.#carriedFor(join.request) : this.#streams.get(join.request.channel);
+    const carried = join.kind === "admission-sink" ? this.#carriedFor(join) : this.#streams.get(join.request.channel);
     if (!carried) return REFUSAL.unknownEdge;
     if (typeof carried === "string") return carried;
-    const source = this.#config.mediaAddress;
-    const common = { kbps, source, ...(parentEdge !== undefined && { parentEdge }) };
+    const group = showAddress(carried.group); // told to whoever takes the stream otherwise, too: a restarted edge hears of it
+    const common = { kbps, group, source: this.#config.mediaAddress, ...(parentEdge !== undefined && { parentEdge }) };
     if (join.kind === "admission-sink") carried.takers.add(join);
-    const where = join.kind === "admission-sink" ? this.#addSink(join.request, carried) : { group: showAddress(carried.group) };
+    const where = join.kind === "admission-sink" ? this.#addSink(join, carried) : {};
     this.#grant(join, joinGrantAttributes({ ...common, ...where }));
     return undefined;
   }
@@ -286,17 +358,19 @@ export class Edge implements PdpUser, PepUser, MediaUser {
     const carried = this.#streams.get(channel);
     return carried && (carried.source.kind === "ingest" || isCopyOf(carried, coreGroup, coreSource)) ? carried : undefined;
   }
-  #carriedFor(request: JoinRequest): Carried<Join> | Refusal {
+  #carriedFor(join: Join): Carried<Join> | Refusal {
+    const { request } = join;
     const running = this.#running(request);
     if (running) return running;
     const stale = this.#streams.get(request.channel);
     if (stale) this.#endStream(stale);
-    return this.#streams.openCopy(request.channel, addressOf(request.coreGroup), request.coreSource);
+    return this.#streams.openCopy(request.channel, addressOf(request.coreGroup), request.coreSource, wantedBy(join));
   }
-  #addSink({ joinId, delivery, unicastTo }: JoinRequest, { channel, group }: Carried<Join>): Partial<JoinGrant> {
-    if (delivery === "multicast") return { group: showAddress(group) };
+  #addSink({ request, claim }: Join, { channel }: Carried<Join>): Partial<JoinGrant> {
+    const { joinId, delivery, unicastTo } = request;
+    if (delivery === "multicast") return {};
     if (delivery === "websocket") {
-      const token = `${this.#config.id}.${hex(this.#entropy.random(TOKEN_OCTETS))}`;
+      const token = claim?.token ?? `${this.#config.id}.${hex(this.#entropy.random(TOKEN_OCTETS))}`;
       this.#ports.media.addWebSocket(channel, joinId, token);
       return { token, mediaBase: this.#config.mediaBase };
     }
@@ -345,12 +419,27 @@ export class Edge implements PdpUser, PepUser, MediaUser {
   }
 }
 
-/** A join whose addresses can be used. */
-function readJoin(attributes: CopsRequest["attributes"]): JoinRequest | undefined {
-  const join = joinRequest(attributes);
-  const addresses = join && [join.coreGroup, ...(join.delivery === "unicast" ? [join.unicastTo ?? ""] : [])];
-  return addresses?.every((address) => readAddress(address)) ? join : undefined;
+interface Asked<Request> {
+  readonly request: Request;
+  readonly claim: Claim | undefined;
 }
+/** A join whose addresses can be used. */
+function readJoin({ attributes, localDecision }: CopsRequest): Asked<JoinRequest> | undefined {
+  const request = joinRequest(attributes);
+  const addresses = request && [request.coreGroup, ...(request.delivery === "unicast" ? [request.unicastTo ?? ""] : [])];
+  if (!request || !addresses?.every((address) => readAddress(address))) return undefined;
+  return { request, claim: localDecision?.command === "install" ? joinGrant(localDecision.attributes) : undefined };
+}
+function readProvision({ attributes }: CopsRequest): Asked<ProvisionRequest> | undefined {
+  const asked = provisionRequest(attributes);
+  if (!asked) return undefined;
+  const { group, ingest, ...request } = asked;
+  return { request, claim: group !== undefined && ingest !== undefined ? { group, ingest } : undefined };
+}
+const wantedBy = ({ claim }: Reservation): Wanted => ({
+  group: readAddress(claim?.group ?? ""),
+  ingest: readAddress(claim?.ingest ?? ""),
+});
 /** Of a join that was read. */
 function addressOf(text: string): Address {
   const address = readAddress(text);

@@ -14,6 +14,11 @@ export interface Carried<Taker> {
 interface Opened<Taker> extends Carried<Taker> {
   readonly groups: GroupPool; // where its group came from: a new policy may bring another pool
 }
+/** Addresses that a stream had before the edge was restarted: it gets the same where they are free. */
+export interface Wanted {
+  readonly group?: Address | undefined;
+  readonly ingest?: Address | undefined;
+}
 export interface StreamsConfig {
   readonly mediaAddress: string;
   readonly ingestPorts: { readonly first: number; readonly count: number };
@@ -43,17 +48,17 @@ export class Streams<Taker> {
   }
 
   /** Where a broadcaster's stream enters. `senderHost`: as far as signalling knows. */
-  openIngest(channel: string, senderHost: string): { group: Address; ingest: Address } | "no-group" | "no-port" {
-    const ingest = this.#ingest.take();
+  openIngest(channel: string, senderHost: string, wanted: Wanted): { group: Address; ingest: Address } | "no-group" | "no-port" {
+    const ingest = this.#ingest.take(wanted.ingest);
     if (!ingest) return "no-port";
-    const carried = this.#open(channel, { kind: "ingest", at: ingest, senderHost });
+    const carried = this.#open(channel, { kind: "ingest", at: ingest, senderHost }, wanted);
     if (carried) return { group: carried.group, ingest };
     this.#ingest.give(ingest);
     return "no-group";
   }
   /** One copy from another edge (PROTOCOL §8). */
-  openCopy(channel: string, group: Address, source: string): Carried<Taker> | "no-group" {
-    return this.#open(channel, { kind: "group", group, source }) ?? "no-group";
+  openCopy(channel: string, group: Address, source: string, wanted: Wanted): Carried<Taker> | "no-group" {
+    return this.#open(channel, { kind: "group", group, source }, wanted) ?? "no-group";
   }
 
   close(channel: string): void {
@@ -65,8 +70,8 @@ export class Streams<Taker> {
     if (carried.source.kind === "ingest") this.#ingest.give(carried.source.at);
   }
 
-  #open(channel: string, source: StreamSource): Carried<Taker> | undefined {
-    const group = this.#groups.take();
+  #open(channel: string, source: StreamSource, wanted: Wanted): Carried<Taker> | undefined {
+    const group = this.#groups.take(wanted.group);
     if (!group) return undefined;
     const carried = { channel, source, group, groups: this.#groups, takers: new Set<Taker>() };
     this.#carried.set(channel, carried);

@@ -7,6 +7,7 @@ import {
   provisionRequestAttributes,
 } from "#cops/engine/iptv.ts";
 import {
+  type Attributes,
   CLIENT_TYPE,
   type ClientType,
   type CopsRequest,
@@ -79,6 +80,10 @@ export class FakeMedia implements MediaPort {
   removeSink(stream: string, sink: string): void {
     if (!this.streams.get(stream)?.sinks.delete(sink)) throw new Error(`${stream} has no sink ${sink}`);
   }
+  carriedBytes(stream: string): number {
+    if (!this.streams.has(stream)) throw new Error(`${stream} is not open`);
+    return 4_096;
+  }
   sinks(): string[] {
     return [...this.streams.values()].flatMap(({ sinks }) => [...sinks.keys()]).sort();
   }
@@ -108,13 +113,16 @@ export class FakeBroker implements PepPort {
   update(): void {
     throw new Error("an edge has nothing to update");
   }
-  report(_clientType: ClientType, handle: Handle, kind: string): void {
+  report(_clientType: ClientType, handle: Handle, kind: string, { carriedKiB }: Attributes = {}): void {
     if (!this.live.has(handle)) throw new Error(`RPT for ${handle}, which is void`);
-    this.log.push(`RPT ${handle} ${kind}`);
+    this.log.push(`RPT ${handle} ${kind}${carriedKiB === undefined ? "" : ` ${carriedKiB}`}`);
   }
   delete(_clientType: ClientType, handle: Handle, reason: string): void {
     if (!this.live.delete(handle)) throw new Error(`DRQ for ${handle}, which is void`);
     this.log.push(`DRQ ${handle} ${reason}`);
+  }
+  synchronized(clientType: ClientType, handle?: Handle): void {
+    this.log.push(["SSC", clientType.toString(16), ...(handle === undefined ? [] : [handle])].join(" "));
   }
   open(): void {
     this.#open.add(CLIENT_TYPE.provisioning).add(CLIENT_TYPE.admission);
@@ -134,12 +142,17 @@ export class FakeBroker implements PepPort {
 }
 
 export class FakeDs implements PdpPort {
+  /** Connections that were asked for what they hold. */
+  readonly synchronizing: PepConnection[] = [];
   /** By connection and handle, the last decision. */
   readonly last = new Map<string, Decision>();
   count = 0;
   decide(pep: PepConnection, handle: Handle, decision: Decision): void {
     this.count += 1;
     this.last.set(`${pep}/${handle}`, decision);
+  }
+  synchronize(pep: PepConnection): void {
+    this.synchronizing.push(pep);
   }
   /** "install", the reason of a Remove, or `undefined` where nothing was decided. */
   verdict(pep: PepConnection, handle: Handle): string | undefined {
@@ -171,8 +184,8 @@ export class EdgeBench {
   }
   connect(): void {
     this.broker.open();
-    this.edge.onOpened(CLIENT_TYPE.provisioning);
-    this.edge.onOpened(CLIENT_TYPE.admission);
+    this.edge.onOpened(CLIENT_TYPE.provisioning, 0);
+    this.edge.onOpened(CLIENT_TYPE.admission, 0);
   }
   lose(): void {
     this.broker.lose();

@@ -24,17 +24,25 @@ const CLIP = ((): Clip => {
   return read.clip;
 })();
 
-function edgeOf(net: SimNetwork, name: string, address: string): { host: Host; media: MediaDriver; gone: string[] } {
+function edgeOf(
+  net: SimNetwork,
+  name: string,
+  address: string,
+): { host: Host; media: MediaDriver; gone: string[]; silent: string[] } {
   const host = net.host(name, address);
   const gone: string[] = [];
+  const silent: string[] = [];
   const config = { address, multicastInterface: address, ws: { host: address, port: WS.port }, origins: [PAGE] };
   const media = new MediaDriver(
     host,
     config,
-    { onSinkGone: (stream, sink) => gone.push(`${stream} ${sink} ${net.nowMs()}`) },
+    {
+      onSinkGone: (stream, sink) => gone.push(`${stream} ${sink} ${net.nowMs()}`),
+      onSourceSilent: (stream) => silent.push(stream),
+    },
     (_, error) => fail(error),
   );
-  return { host, media, gone };
+  return { host, media, gone, silent };
 }
 const send = (host: Host, address: string): RtpSender => new RtpSender(host, { host: address, port: 0 }, INGEST, CLIP, fail);
 
@@ -303,4 +311,31 @@ simTest("closing a stream closes its WebSockets and tells nobody; it may be open
   assert.ok((media.streams()[0]?.packets ?? 0) > 0);
   media.stop();
   assert.deepEqual(media.streams(), []);
+});
+
+simTest("an ingest that nobody sends to, or no longer, is told after ingestSilentMs, once; strangers do not feed it", (net) => {
+  const { media, silent } = edgeOf(net, "edge1", "127.0.1.1");
+  const bob = net.host("bob", BOB);
+  const stranger = net.host("stranger", "127.0.1.6");
+  media.open("never", { kind: "ingest", at: { ...INGEST, port: 6_002 }, senderHost: BOB }, LOCAL_GROUP);
+  media.open("bob-tv", FROM_BOB, GROUP);
+  media.open("copy", { kind: "group", group: { ...GROUP, host: "232.0.1.9" }, source: BOB }, { ...GROUP, host: "232.0.1.8" });
+  media.open("closed", { kind: "ingest", at: { ...INGEST, port: 6_004 }, senderHost: BOB }, { ...GROUP, host: "232.0.1.7" });
+  net.run(10);
+  const sender = send(bob, BOB);
+  net.run(5_000);
+  media.close("closed");
+  const other = send(stranger, "127.0.1.6");
+  net.run(LIMITS.ingestSilentMs - 5_010 - 1);
+  assert.equal(silent.length, 0);
+  net.run(20);
+  assert.deepEqual(silent, ["never"]);
+  net.run(7_000 - 5_010 - 19);
+  sender.stop();
+  net.run(LIMITS.ingestSilentMs - 100);
+  assert.equal(silent.length, 1);
+  net.run(200);
+  other.stop();
+  net.run(30_000);
+  assert.deepEqual(silent, ["never", "bob-tv"]);
 });

@@ -30,6 +30,12 @@ interface Carried {
   readonly viewers: Map<string, Viewer>;
   wheelAtMs: number;
 }
+/** Since when an ingest is waited for. */
+interface Silence {
+  readonly carried: Carried;
+  readonly openedMs: number;
+  wheelAtMs: number;
+}
 /** A WebSocket sink: waits for its token, takes the stream, or has gone. */
 interface Viewer {
   readonly carried: Carried;
@@ -54,6 +60,7 @@ export class MediaDriver implements MediaPort {
   readonly #tokens = new Map<string, Viewer>(); // not used yet
   readonly #reorders: Deadlines<Carried>;
   readonly #absences: Deadlines<Viewer>;
+  readonly #silences: Deadlines<Silence>;
 
   /** `failed` is told of a socket that could not be had or broke. */
   constructor(host: Host, config: MediaConfig, user: MediaUser, failed: (what: string, error: Error) => void) {
@@ -63,6 +70,7 @@ export class MediaDriver implements MediaPort {
     this.#failed = failed;
     this.#reorders = new Deadlines<Carried>(host, (carried, nowMs) => this.#stepped(carried, nowMs));
     this.#absences = new Deadlines<Viewer>(host, (viewer, nowMs) => this.#absent(viewer, nowMs));
+    this.#silences = new Deadlines<Silence>(host, (silence, nowMs) => this.#silent(silence, nowMs));
     this.#outputAt = { host: config.address, port: 0 };
     this.#output = host.datagram(
       { host: config.address, port: 0, multicastInterface: config.multicastInterface },
@@ -107,6 +115,9 @@ export class MediaDriver implements MediaPort {
     });
     const carried: Carried = { id: stream, group, relay, input, viewers: new Map(), wheelAtMs: Infinity };
     this.#streams.set(stream, carried);
+    if (source.kind === "group") return;
+    const openedMs = this.#host.nowMs();
+    this.#silences.set({ carried, openedMs, wheelAtMs: Infinity }, openedMs + LIMITS.ingestSilentMs);
   }
 
   close(stream: StreamId): void {
@@ -140,6 +151,10 @@ export class MediaDriver implements MediaPort {
     carried?.relay.removeSink(sink);
   }
 
+  carriedBytes(stream: StreamId): number {
+    return this.#carried(stream).relay.stats.bytes;
+  }
+
   /** What is carried now, in the order of opening. */
   streams(): readonly StreamReport[] {
     return Array.from(this.#streams.values(), ({ id, group, relay }) => ({ stream: id, group, ...relay.stats }));
@@ -152,6 +167,7 @@ export class MediaDriver implements MediaPort {
     this.#output.close();
     this.#reorders.clear();
     this.#absences.clear();
+    this.#silences.clear();
   }
 
   #carried(stream: StreamId): Carried {
@@ -163,6 +179,14 @@ export class MediaDriver implements MediaPort {
   #stepped(carried: Carried, nowMs: number): void {
     carried.relay.step(nowMs);
     this.#reorders.set(carried, carried.relay.nextDeadlineMs);
+  }
+
+  #silent(silence: Silence, nowMs: number): void {
+    const { carried, openedMs } = silence;
+    if (this.#streams.get(carried.id) !== carried) return; // closed since
+    const atMs = Math.max(openedMs, carried.relay.lastMs) + LIMITS.ingestSilentMs;
+    if (nowMs < atMs) this.#silences.set(silence, atMs);
+    else this.#user.onSourceSilent(carried.id);
   }
 
   /** Origin first (RFC 6455 §10.2), then the token, which is good once (PROTOCOL §3). */

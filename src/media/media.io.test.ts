@@ -73,7 +73,9 @@ test("on loopback a clip goes through an ingest to its source-specific group, an
   const [edge, group]: [string, Address] = ["127.0.1.1", { host: "232.0.1.77", port: 45_004 }];
   const ingest: Address = { host: edge, port: 46_000 };
   const config = { address: edge, multicastInterface: "127.0.0.1", ws: { host: edge, port: 0 }, origins: [] };
-  const media = new MediaDriver(host, config, { onSinkGone: () => undefined }, (_, error) => fail(error));
+  const media = new MediaDriver(host, config, { onSinkGone: () => undefined, onSourceSilent: () => undefined }, (_, error) =>
+    fail(error),
+  );
   media.open("news", { kind: "ingest", at: ingest, senderHost: "127.0.1.5" }, group);
   const parts: Uint8Array[] = [];
   const join = (source: string, packets: (octets: Uint8Array) => void): RtpReceiver =>

@@ -24,8 +24,12 @@ export interface MediaPort {
   /** Lets one WebSocket with this token take the stream once, within 10 s; PAT, PMT and the cached GOP first. */
   addWebSocket(stream: StreamId, sink: string, token: string): void;
   removeSink(stream: StreamId, sink: string): void;
+  /** Octets of payload that came in of a stream since it was opened. */
+  carriedBytes(stream: StreamId): number;
 }
 export interface MediaUser {
   /** A WebSocket sink went and did not come for 10 s, or its token was never used: nobody takes it (PROTOCOL §12). */
   onSinkGone(stream: StreamId, sink: string): void;
+  /** An ingest had no packet for `LIMITS.ingestSilentMs` since it was opened or since its last: its broadcaster is gone. */
+  onSourceSilent(stream: StreamId): void;
 }

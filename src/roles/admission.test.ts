@@ -53,6 +53,7 @@ class TestDs {
       {
         onOpened: () => undefined,
         onDecision: (handle, decision) => this.decisions.set(handle, decision),
+        onSynchronize: (clientType, handle) => this.#pep.synchronized(clientType, handle),
         onLost: () => undefined,
       },
     );

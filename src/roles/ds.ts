@@ -1,7 +1,7 @@
 import { hex, utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import { checkUserToken, USER_TOKEN_COOKIE } from "#base/user-token.ts";
-import { CLIENT_TYPE, CopsPep } from "#cops/index.ts";
+import { CLIENT_TYPE, CopsPep, copsKey } from "#cops/index.ts";
 import { type Handshake, type Host, type Refusal, showAddress, type Timer } from "#host/host.ts";
 import type { RegistrationPushes, RegistrationTopics } from "#registration/types.ts";
 import { type Binding, Calls, Challenger, Registrar, SipDriver, UdpTransport, WsListener, type WsPeer } from "#sip/index.ts";
@@ -32,10 +32,17 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
   const directory = new Directory();
   const pep = new CopsPep(
     host,
-    { peer: config.edge, pepId: config.id, clientTypes: [CLIENT_TYPE.provisioning, CLIENT_TYPE.admission], log },
+    {
+      peer: config.edge,
+      pepId: config.id,
+      clientTypes: [CLIENT_TYPE.provisioning, CLIENT_TYPE.admission],
+      ...(config.integrity && { integrity: copsKey(config.integrity) }),
+      log,
+    },
     {
       onOpened: (clientType) => admission.onOpened(clientType),
       onDecision: (handle, decision) => admission.onDecision(handle, decision),
+      onSynchronize: (clientType, handle) => admission.onSynchronize(clientType, handle),
       onLost: () => admission.onLost(),
     },
   );

@@ -18,8 +18,15 @@ export interface RunningRole {
   stop(stopped: () => void): void;
 }
 
+/** Seals what servers say to one another by COPS (RFC 2748 §4.1): the same at all of one operator. Default: nothing is sealed. */
+export interface CopsIntegrity {
+  readonly keyId: number; // 0..4,294,967,295
+  /** A secret of 16 octets or more. */
+  readonly key: string;
+}
 export interface BrokerConfig {
   readonly cops: Address;
+  readonly integrity?: CopsIntegrity;
   readonly topology: Topology;
 }
 export interface Topology {
@@ -40,6 +47,8 @@ export interface EdgeConfig {
   readonly site: string;
   /** Where DSs connect. */
   readonly cops: Address;
+  /** On both hops. */
+  readonly integrity?: CopsIntegrity;
   readonly broker: Address;
   /** Address of RTP in and out; also the only source of its groups. */
   readonly mediaAddress: string;
@@ -78,6 +87,7 @@ export interface DsConfig {
   /** Its edge's COPS address and member id. */
   readonly edge: Address;
   readonly edgeId: string;
+  readonly integrity?: CopsIntegrity;
   /** Offered in this order (RFC 8760). */
   readonly digest: readonly ("SHA-256" | "MD5")[];
   readonly origins: readonly string[];

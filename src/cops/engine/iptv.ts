@@ -46,6 +46,9 @@ export interface ProvisionRequest {
   readonly kbps: number;
   /** Where the broadcaster's RTP comes from as far as signalling knows (the SIP flow's address). */
   readonly sender: string;
+  /** What was granted before, as in `ProvisionGrant`, where the edge may have forgotten: the same again, please. */
+  readonly group?: string;
+  readonly ingest?: string;
 }
 export interface ProvisionGrant {
   readonly kbps: number;
@@ -135,6 +138,8 @@ export const provisionRequest = read<ProvisionRequest>({
   user: "text",
   kbps: "rate",
   sender: "text",
+  group: "text?",
+  ingest: "text?",
 });
 export const provisionGrant = read<ProvisionGrant>({ kbps: "rate", group: "text", source: "text", ingest: "text" });
 export const edgePolicy = read<EdgePolicy>({

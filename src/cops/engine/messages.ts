@@ -1,6 +1,7 @@
 /** Between what the doors say (`types.ts`) and COPS messages (RFC 2748 §3, RFC 3084 §3). */
 import { concat } from "#base/bytes.ts";
 import { WireError } from "#base/errors.ts";
+import type { Address } from "#host/host.ts";
 import { type AttributeValues, readAttributes, writeAttributes } from "../wire/attributes.ts";
 import { COPS_ERROR, type CopsFault } from "../wire/grammar.ts";
 import { type CopsMessage, objectOf } from "../wire/message.ts";
@@ -77,7 +78,25 @@ export function deleteMessage(clientType: number, handle: string, reason: Delete
 export const readReason = (message: CopsMessage): DeleteReason =>
   DELETE_REASONS[(objectOf(message, "reason")?.code ?? 1) - 1] ?? "unspecified";
 
-/** `data` is COPS-PR report data (RFC 3084 §5.3); none where it is empty. */
+/** OPN: `lastPdp` where decisions of it are still in use (RFC 2748 §2.2.14). */
+export function openMessage(clientType: number, pepId: string, lastPdp: Address | undefined): CopsMessage {
+  const objects: AnyCopsObject[] = [{ kind: "pepId", id: pepId }];
+  if (lastPdp) {
+    const { host: address, port } = lastPdp;
+    objects.push({ kind: address.includes(":") ? "lastPdp6" : "lastPdp4", address, port });
+  }
+  return plain("OPN", clientType, objects);
+}
+/** Where a CC sends the PEP (RFC 2748 §2.2.13). */
+export function readRedirect(message: CopsMessage): Address | undefined {
+  const redirect = objectOf(message, "pdpRedirect4") ?? objectOf(message, "pdpRedirect6");
+  return redirect && { host: redirect.address, port: redirect.port };
+}
+/** SSQ or SSC, for all of a client-type or for one handle (RFC 2748 §3.5, §3.10). */
+export const synchronization = (op: "SSQ" | "SSC", clientType: number, handle: string | undefined): CopsMessage =>
+  plain(op, clientType, handle === undefined ? [] : [{ kind: "handle", handle }]);
+
+/** `data` is COPS-PR report data (RFC 3084 §5.3), or what accounting tells of an admission; none where it is empty. */
 export function reportMessage(
   clientType: number,
   handle: string,
@@ -89,11 +108,20 @@ export function reportMessage(
     { kind: "handle", handle },
     { kind: "reportType", type: REPORT_KINDS.indexOf(kind) + 1 },
   ];
-  if (data.length > 0) objects.push({ kind: "namedSi", data });
+  if (data.length > 0) objects.push({ kind: kind === "accounting" ? "signaledSi" : "namedSi", data });
   return plain("RPT", clientType, objects, solicited);
 }
-export const readReport = (message: CopsMessage): ReportKind | undefined =>
-  REPORT_KINDS[(objectOf(message, "reportType")?.type ?? 0) - 1];
+export interface ReadReport {
+  readonly report: ReportKind;
+  readonly data: AttributeValues;
+  readonly ignored: number;
+}
+/** `undefined`: malformed. What COPS-PR reports tell of rows is not read. */
+export function readReport(message: CopsMessage): ReadReport | undefined {
+  const report = REPORT_KINDS[(objectOf(message, "reportType")?.type ?? 0) - 1];
+  const read = readAttributes(dataOf(message.objects, "signaledSi"));
+  return report === undefined || read instanceof WireError ? undefined : { report, data: read.values, ignored: read.ignored };
+}
 
 export function requestMessage(clientType: number, handle: string, request: CopsRequest): CopsMessage {
   const { kind, attributes, localDecision } = request;

@@ -1,14 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fromHex } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { CopsMessage } from "../wire/message.ts";
 import type { AnyCopsObject } from "../wire/objects.ts";
 import { newCounters } from "./counters.ts";
 import { closeMessage, deleteMessage, keepAlive, plain, reportMessage, requestMessage } from "./messages.ts";
-import { PdpConnectionMachine, type PdpInput, type PdpOutput } from "./pdp-connection.ts";
+import { type PdpConfig, PdpConnectionMachine, type PdpInput, type PdpOutput } from "./pdp-connection.ts";
 import { CLIENT_TYPE, type CopsRequest, type Decision } from "./types.ts";
 
 const { admission, provisioning } = CLIENT_TYPE;
+const octets = (digits: string): Uint8Array => fromHex(digits.replaceAll(" ", "")) ?? assert.fail(digits);
 const JOIN: CopsRequest = { kind: "admission-sink", attributes: { channel: "news", kbps: 4000 } };
 const CHANNEL: CopsRequest = { kind: "configuration", attributes: { channel: "news", kbps: 4000 } };
 const INSTALL: Decision = { command: "install", attributes: { kbps: 4000 } };
@@ -36,9 +38,11 @@ function show(output: PdpOutput): string {
       return `request ${output.handle} ${kind} ${JSON.stringify(attributes)}${localDecision ? ` after ${localDecision.command}` : ""}`;
     }
     case "report":
-      return `report ${output.handle} ${output.report}`;
+      return ["report", output.handle, output.report, ...Object.entries(output.data).flat()].join(" ");
     case "delete":
       return `delete ${output.handle} ${output.reason}`;
+    case "synchronized":
+      return `synchronized ${output.clientType.toString(16)} ${output.handle ?? "all"}`;
     case "ended":
       return "ended";
     case "send": {
@@ -50,14 +54,16 @@ function show(output: PdpOutput): string {
 function showObject(object: AnyCopsObject): string {
   if (object.kind === "error") return `error=${object.code}/${object.subCode.toString(16)}`;
   if (object.kind === "kaTimer") return `${object.timerSec}s`;
+  if (object.kind === "acctTimer") return `accounting ${object.timerSec}s`;
   if (object.kind === "handle") return `h${Number.parseInt(object.handle, 16)}`;
   if (object.kind === "context") return `${object.requestType}/${object.messageType}`;
   return object.kind === "decisionFlags" ? (["null", "install", "remove"][object.command] ?? "?") : object.kind;
 }
 
-function machine() {
+function machine(more: Partial<PdpConfig> = {}) {
   const counters = newCounters();
-  return { counters, pdp: new PdpConnectionMachine(30, counters, 0) };
+  const config = { keepAliveSec: 30, accountingSec: undefined, secured: false, ...more };
+  return { counters, pdp: new PdpConnectionMachine(config, counters, 0) };
 }
 function open() {
   const made = machine();
@@ -87,6 +93,66 @@ const CASES: { name: string; begin: typeof machine; script: Script }[] = [
     name: "answers a malformed OPN by CC with its error (§3.6)",
     begin: machine,
     script: [[1, message(plain("OPN", admission, [])), ["CC 9101 error=7/0", "ended"]]],
+  },
+  {
+    name: "agrees on a key first, and on nothing without one (§4.1)",
+    begin: () => machine({ secured: true, accountingSec: 60 }),
+    script: [
+      [1, opn(0), ["CAT 0 30s"]],
+      [2, opn(admission), ["open 9101 edge1"]],
+      [2, { kind: "answer", clientType: admission, accept: true }, ["CAT 9101 30s accounting 60s"]],
+      [3, opn(0), ["CC 0 error=14/0"]],
+      [4, req(admission, JOIN), [asked]],
+    ],
+  },
+  {
+    name: "ends what opens a client-type without a key (§4.1)",
+    begin: () => machine({ secured: true }),
+    script: [[1, opn(admission), ["CC 0 error=15/0", "ended"]]],
+  },
+  {
+    name: "ends at what is not authentic (§4.1)",
+    begin: open,
+    script: [[200, { kind: "unauthentic", fault: { code: 14, subCode: 0 } }, ["CC 0 error=14/0", "ended"]]],
+  },
+  {
+    name: "asks for what a PEP holds right after CAT, and tells when it is complete (§3.5, §3.10)",
+    begin: machine,
+    script: [
+      [1, opn(admission), ["open 9101 edge1"]],
+      [1, { kind: "synchronize", clientType: admission, handle: undefined }, []],
+      [1, { kind: "answer", clientType: admission, accept: true }, ["CAT 9101 30s", "SSQ 9101"]],
+      [2, { kind: "synchronize", clientType: admission, handle: undefined }, []], // once is enough
+      [3, req(admission, JOIN), [asked]],
+      [4, message(plain("SSC", admission, [])), ["synchronized 9101 all"]],
+      [5, message(plain("SSC", admission, [])), []],
+      [6, { kind: "synchronize", clientType: admission, handle: NAME }, ["SSQ 9101 h1"]],
+      [7, message(plain("SSC", admission, [handle])), [`synchronized 9101 ${NAME}`]],
+      [8, { kind: "synchronize", clientType: admission, handle: "910100000009" }, []],
+    ],
+  },
+  {
+    name: "takes the DRQ of a handle for the answer to its SSQ (§3.5)",
+    begin: open,
+    script: [
+      [200, req(admission, JOIN), [asked]],
+      [201, { kind: "synchronize", clientType: admission, handle: NAME }, ["SSQ 9101 h1"]],
+      [202, message(deleteMessage(admission, OCTETS, "synchronize-unknown")), [`delete ${NAME} synchronize-unknown`]],
+      [203, req(admission, JOIN), [asked]],
+      [204, { kind: "synchronize", clientType: admission, handle: NAME }, ["SSQ 9101 h1"]],
+    ],
+  },
+  {
+    name: "tells what an accounting report says (§3.3)",
+    begin: open,
+    script: [
+      [200, req(admission, JOIN), [asked]],
+      [
+        201,
+        message(reportMessage(admission, OCTETS, "accounting", false, octets("0008 0012 00000007"))),
+        [`report ${NAME} accounting carriedKiB 7`],
+      ],
+    ],
   },
   {
     name: "refuses to agree on integrity: it knows no key (§4.1)",

@@ -1,6 +1,7 @@
 import { LIMITS } from "#base/limits.ts";
 import { COPS_ERROR, type CopsFault, grammarFault } from "../wire/grammar.ts";
 import { type CopsMessage, objectOf } from "../wire/message.ts";
+import type { AnyCopsObject } from "../wire/objects.ts";
 import type { CopsCounters } from "./counters.ts";
 import {
   closeMessage,
@@ -12,24 +13,38 @@ import {
   readReason,
   readReport,
   readRequest,
+  synchronization,
 } from "./messages.ts";
-import type { ClientType, CopsRequest, Decision, DeleteReason, Handle, ReportKind, RequestKind } from "./types.ts";
+import type { Attributes, ClientType, CopsRequest, Decision, DeleteReason, Handle, ReportKind, RequestKind } from "./types.ts";
+
+export interface PdpConfig {
+  /** KA Timer, s: 0 = no keep-alives. */
+  readonly keepAliveSec: number;
+  /** ACCT Timer, s; `undefined` = no word about it (RFC 2748 §2.2.15). */
+  readonly accountingSec: number | undefined;
+  /** The PEP has to agree on a key before it opens anything (§4.1). */
+  readonly secured: boolean;
+}
 
 export type PdpInput =
   | { readonly kind: "message"; readonly message: CopsMessage }
   /** Octets that are no message; the client-type of its header, 0 where that cannot be read. */
   | { readonly kind: "garbage"; readonly clientType: ClientType }
+  | { readonly kind: "unauthentic"; readonly fault: CopsFault } // a message that cannot be trusted
   /** The user's word on `open`. */
   | { readonly kind: "answer"; readonly clientType: ClientType; readonly accept: boolean }
   | { readonly kind: "decide"; readonly handle: Handle; readonly decision: Decision }
+  /** Of a client-type that is open or about to be. */
+  | { readonly kind: "synchronize"; readonly clientType: ClientType; readonly handle: Handle | undefined }
   | { readonly kind: "stop" }
   | { readonly kind: "tick" };
 export type PdpOutput =
   | { readonly kind: "send"; readonly message: CopsMessage }
   | { readonly kind: "open"; readonly clientType: ClientType; readonly pepId: string }
   | { readonly kind: "request"; readonly clientType: ClientType; readonly handle: Handle; readonly request: CopsRequest }
-  | { readonly kind: "report"; readonly handle: Handle; readonly report: ReportKind }
+  | { readonly kind: "report"; readonly handle: Handle; readonly report: ReportKind; readonly data: Attributes }
   | { readonly kind: "delete"; readonly handle: Handle; readonly reason: DeleteReason }
+  | { readonly kind: "synchronized"; readonly clientType: ClientType; readonly handle: Handle | undefined }
   /** Close the connection; nothing follows. */
   | { readonly kind: "ended"; readonly cause: string };
 const NONE: readonly PdpOutput[] = [];
@@ -49,17 +64,20 @@ interface RequestState {
  * Error (§3.1); what breaks the connection's own rules ends it. All times: ms on one monotonic clock.
  */
 export class PdpConnectionMachine {
-  readonly #keepAliveSec: number;
+  readonly #config: PdpConfig;
   readonly #counters: CopsCounters;
   readonly #open = new Set<ClientType>();
   readonly #states = new Map<Handle, RequestState>();
+  /** SSQs without their SSC, by what they ask for: a client-type or a handle. */
+  readonly #synchronizing = new Set<ClientType | Handle>();
   #pepId: string | undefined;
+  #isAgreed: boolean;
   #silentAtMs: number;
   #ended = false;
 
-  /** `keepAliveSec`: 0 = no keep-alives. */
-  constructor(keepAliveSec: number, counters: CopsCounters, startMs: number) {
-    this.#keepAliveSec = keepAliveSec;
+  constructor(config: PdpConfig, counters: CopsCounters, startMs: number) {
+    this.#config = config;
+    this.#isAgreed = !config.secured;
     this.#counters = counters;
     this.#silentAtMs = startMs + LIMITS.copsOpenMs;
   }
@@ -75,10 +93,14 @@ export class PdpConnectionMachine {
         return this.#message(input.message, nowMs);
       case "garbage":
         return this.#broken(input.clientType, badFormat);
+      case "unauthentic":
+        return this.#distrust(input.fault);
       case "answer":
         return this.#answered(input.clientType, input.accept, nowMs);
       case "decide":
         return this.#decide(input.handle, input.decision);
+      case "synchronize":
+        return this.#synchronize(input.clientType, input.handle);
       case "stop":
         return this.#end("stopped", { code: COPS_ERROR.shuttingDown, subCode: 0 });
       case "tick":
@@ -90,6 +112,8 @@ export class PdpConnectionMachine {
     const { op, clientType } = message;
     if (this.#open.size > 0) this.#heard(nowMs);
     const fault = grammarFault(message);
+    if (!this.#isAgreed && (op !== "OPN" || clientType !== 0))
+      return this.#distrust({ code: COPS_ERROR.authenticationRequired, subCode: 0 });
     if (op === "KA" && !fault) return [send(keepAlive())]; // §3.9: echoed
     if (op === "OPN" && !fault) return this.#opens(clientType, objectOf(message, "pepId")?.id ?? "");
     if (op === "CC" && !fault) return this.#closes(clientType, objectOf(message, "error")?.code ?? 0);
@@ -97,12 +121,17 @@ export class PdpConnectionMachine {
     return this.#broken(clientType, fault ?? badFormat);
   }
   #heard(nowMs: number): void {
-    this.#silentAtMs = this.#keepAliveSec > 0 ? nowMs + this.#keepAliveSec * 1000 : Infinity;
+    const { keepAliveSec } = this.#config;
+    this.#silentAtMs = keepAliveSec > 0 ? nowMs + keepAliveSec * 1000 : Infinity;
   }
 
-  /** A client-type may be opened again at any time (§3.6). Type 0 asks for integrity by a key, and we know none (§4.1). */
+  /** A client-type may be opened again at any time (§3.6); type 0, which agrees on a key that we know, only first (§4.1). */
   #opens(clientType: ClientType, pepId: string): readonly PdpOutput[] {
-    if (clientType === 0) return [close(0, COPS_ERROR.authenticationFailure)];
+    if (clientType === 0) {
+      if (this.#isAgreed) return [close(0, COPS_ERROR.authenticationFailure)];
+      this.#isAgreed = true;
+      return [send(plain("CAT", 0, [{ kind: "kaTimer", timerSec: this.#config.keepAliveSec }]))];
+    }
     this.#pepId ??= pepId;
     return this.#pepId === pepId ? [{ kind: "open", clientType, pepId }] : [close(clientType, COPS_ERROR.clientFailure)];
   }
@@ -110,7 +139,24 @@ export class PdpConnectionMachine {
     if (!accept) return [close(clientType, COPS_ERROR.unsupportedClientType)];
     this.#open.add(clientType);
     this.#heard(nowMs);
-    return [send(plain("CAT", clientType, [{ kind: "kaTimer", timerSec: this.#keepAliveSec }]))];
+    const { keepAliveSec, accountingSec } = this.#config;
+    const timers: AnyCopsObject[] = [{ kind: "kaTimer", timerSec: keepAliveSec }];
+    if (accountingSec !== undefined) timers.push({ kind: "acctTimer", timerSec: accountingSec });
+    const accepted = send(plain("CAT", clientType, timers));
+    return this.#synchronizing.has(clientType) ? [accepted, synchronize(clientType)] : [accepted];
+  }
+  /** One at a time for each client-type and handle. */
+  #synchronize(clientType: ClientType, handle: Handle | undefined): readonly PdpOutput[] {
+    const what = handle ?? clientType;
+    const octets = handle === undefined ? undefined : this.#states.get(handle)?.octets;
+    if (this.#synchronizing.has(what) || (handle !== undefined && octets === undefined)) return NONE;
+    this.#synchronizing.add(what);
+    return this.#open.has(clientType) ? [synchronize(clientType, octets)] : NONE; // else it follows the CAT
+  }
+  /** What nobody asked for is passed over. */
+  #complete(clientType: ClientType, octets: string | undefined): readonly PdpOutput[] {
+    const handle = octets === undefined ? undefined : nameOf(clientType, octets);
+    return this.#synchronizing.delete(handle ?? clientType) ? [{ kind: "synchronized", clientType, handle }] : NONE;
   }
   /** A PEP that leaves says so for every client-type: that is one end. One that fails in one client-type returns its states. */
   #closes(clientType: ClientType, errorCode: number): readonly PdpOutput[] {
@@ -121,6 +167,7 @@ export class PdpConnectionMachine {
     for (const [handle, state] of this.#states) {
       if (state.clientType !== clientType) continue;
       this.#states.delete(handle);
+      this.#synchronizing.delete(handle);
       outputs.push({ kind: "delete", handle, reason: "unspecified" });
     }
     return outputs;
@@ -134,7 +181,7 @@ export class PdpConnectionMachine {
       this.#counters.badMessages++;
       return [close(clientType, COPS_ERROR.unsupportedClientType)];
     }
-    if (op === "SSC" && !fault) return NONE; // we have not asked
+    if (op === "SSC" && !fault) return this.#complete(clientType, octets);
     if (fault && (octets === undefined || op !== "REQ")) return this.#broken(clientType, fault);
     if (octets === undefined) return this.#broken(clientType, { code: COPS_ERROR.objectMissing, subCode: 0 });
     const handle = nameOf(clientType, octets);
@@ -149,10 +196,13 @@ export class PdpConnectionMachine {
     }
     if (op === "DRQ") {
       this.#states.delete(handle);
+      this.#synchronizing.delete(handle);
       return [{ kind: "delete", handle, reason: readReason(message) }];
     }
-    const report = readReport(message);
-    return report ? [{ kind: "report", handle, report }] : this.#broken(clientType, badFormat);
+    const read = readReport(message);
+    if (!read) return this.#broken(clientType, badFormat);
+    this.#counters.ignoredAttributes += read.ignored;
+    return [{ kind: "report", handle, report: read.report, data: read.data }];
   }
 
   #requested(message: CopsMessage, handle: Handle, octets: string, fault: CopsFault | undefined): readonly PdpOutput[] {
@@ -187,6 +237,11 @@ export class PdpConnectionMachine {
     return [send(message)];
   }
 
+  #distrust(fault: CopsFault): readonly PdpOutput[] {
+    this.#counters.badMessages++;
+    this.#ended = true;
+    return [send(closeMessage(0, fault)), { kind: "ended", cause: `what the PEP sent is not authentic, error ${fault.code}` }];
+  }
   #broken(clientType: ClientType, fault: CopsFault): readonly PdpOutput[] {
     this.#counters.badMessages++;
     this.#open.add(clientType); // it is told as well
@@ -205,4 +260,5 @@ const badFormat: CopsFault = { code: COPS_ERROR.badMessageFormat, subCode: 0 };
 /** Handles are unique within a client-type only (§2.4): the name has both. */
 const nameOf = (clientType: ClientType, octets: string): Handle => clientType.toString(16).padStart(4, "0") + octets;
 const send = (message: CopsMessage): PdpOutput => ({ kind: "send", message });
+const synchronize = (clientType: ClientType, octets?: string): PdpOutput => send(synchronization("SSQ", clientType, octets));
 const close = (clientType: ClientType, code: number): PdpOutput => send(closeMessage(clientType, { code, subCode: 0 }));

@@ -6,8 +6,8 @@ import type { AnyCopsObject, PrObject } from "../wire/objects.ts";
 import { prObjects } from "../wire/objects.ts";
 import { newCounters } from "./counters.ts";
 import { closeMessage, decisionMessage, errorDecision, keepAlive, plain } from "./messages.ts";
-import { PepConnectionMachine, type PepInput, type PepOutput } from "./pep-connection.ts";
-import { CLIENT_TYPE, type CopsRequest, type Decision, type RequestKind } from "./types.ts";
+import { type PepConfig, PepConnectionMachine, type PepInput, type PepOutput } from "./pep-connection.ts";
+import { CLIENT_TYPE, type CopsRequest, type Decision, type ReportKind, type RequestKind } from "./types.ts";
 
 const { admission, provisioning } = CLIENT_TYPE;
 const JOIN: CopsRequest = { kind: "admission-sink", attributes: { channel: "news", kbps: 4000 } };
@@ -26,13 +26,16 @@ const request = (clientType: number, asked: CopsRequest, handle = HANDLE): PepIn
 });
 const decision = (clientType: number, kind: RequestKind, decided: Decision, solicited = true): PepInput =>
   message(decisionMessage(clientType, HANDLE, kind, decided, solicited));
+const report = (kind: ReportKind, data = {}): PepInput => ({ kind: "report", handle: HANDLE, report: kind, data });
 const tick: PepInput = { kind: "tick" };
 
 /** One line an output: what a reader of the RFC looks for. */
 function show(output: PepOutput): string {
-  if (output.kind === "opened") return `opened ${output.clientType.toString(16)}`;
+  if (output.kind === "opened")
+    return `opened ${output.clientType.toString(16)}${output.accountingSec ? ` accounting ${output.accountingSec}s` : ""}`;
+  if (output.kind === "synchronize") return `synchronize ${output.clientType.toString(16)} ${output.handle ?? "all"}`;
   if (output.kind === "decision") return `decision ${output.decision.command} ${JSON.stringify(output.decision.attributes)}`;
-  if (output.kind === "ended") return "ended";
+  if (output.kind === "ended") return output.redirect ? `ended, to ${output.redirect.host}:${output.redirect.port}` : "ended";
   const { op, clientType, solicited, objects } = output.message;
   return [op + (solicited ? "*" : ""), clientType.toString(16), ...objects.map(showObject)].join(" ");
 }
@@ -58,10 +61,10 @@ function showObject(object: AnyCopsObject): string {
   }
 }
 
-function machine(random = 0.5) {
+function machine(random = 0.5, more: Partial<PepConfig> = {}) {
   const counters = newCounters();
-  const clientTypes = [admission, provisioning];
-  return { counters, pep: new PepConnectionMachine({ pepId: "ds1", clientTypes }, counters, () => random, 0) };
+  const config = { pepId: "ds1", clientTypes: [admission, provisioning], secured: false, lastPdp: undefined, ...more };
+  return { counters, pep: new PepConnectionMachine(config, counters, () => random, 0) };
 }
 /** Both client-types open at 100 ms, timers 30 s and 20 s. */
 function open(random?: number) {
@@ -164,8 +167,8 @@ const CASES: { name: string; begin: typeof machine; script: Script }[] = [
     script: [
       [200, request(admission, JOIN), ["REQ 9101 h1 2/2 signaledSi"]],
       [210, decision(admission, "admission-sink", INSTALL), ['decision install {"kbps":4000}']],
-      [220, { kind: "report", handle: HANDLE, report: "success" }, ["RPT* 9101 h1 success"]],
-      [230, { kind: "report", handle: HANDLE, report: "accounting" }, ["RPT 9101 h1 accounting"]],
+      [220, report("success"), ["RPT* 9101 h1 success"]],
+      [230, report("accounting"), ["RPT 9101 h1 accounting"]],
       [240, { kind: "delete", handle: HANDLE, reason: "tear" }, ["DRQ 9101 h1 reason=4/0"]],
       [250, { kind: "delete", handle: HANDLE, reason: "tear" }, []],
     ],
@@ -202,7 +205,7 @@ const CASES: { name: string; begin: typeof machine; script: Script }[] = [
     script: [
       [200, request(provisioning, CHANNEL), ["REQ 9102 h1 8/0 named(prid epd)"]],
       [210, decision(provisioning, "configuration", INSTALL), ['decision install {"kbps":4000}']],
-      [220, { kind: "report", handle: HANDLE, report: "success" }, ["RPT* 9102 h1 success"]],
+      [220, report("success"), ["RPT* 9102 h1 success"]],
       [
         230,
         decision(provisioning, "configuration", { command: "remove", attributes: { reason: "ingest-full" } }, false),
@@ -217,7 +220,7 @@ const CASES: { name: string; begin: typeof machine; script: Script }[] = [
     script: [
       [200, request(provisioning, CHANNEL), ["REQ 9102 h1 8/0 named(prid epd)"]],
       [210, decision(provisioning, "configuration", INSTALL), ['decision install {"kbps":4000}']],
-      [220, { kind: "report", handle: HANDLE, report: "failure" }, ["RPT* 9102 h1 failure named(gperr=5)"]],
+      [220, report("failure"), ["RPT* 9102 h1 failure named(gperr=5)"]],
     ],
   },
   {
@@ -302,14 +305,98 @@ const CASES: { name: string; begin: typeof machine; script: Script }[] = [
     ],
   },
   {
-    name: "repeats every state of the client-type at SSQ, then SSC (§3.5, §3.10)",
+    name: "repeats every state of the client-type when its user has what SSQ asks for, then SSC (§3.5, §3.10)",
     begin: open,
     script: [
       [200, request(admission, JOIN), ["REQ 9101 h1 2/2 signaledSi"]],
       [201, request(provisioning, CHANNEL, "00000002"), ["REQ 9102 h2 8/0 named(prid epd)"]],
       [202, request(admission, JOIN, "00000003"), ["REQ 9101 h3 2/2 signaledSi"]],
       [210, decision(admission, "admission-sink", INSTALL), ['decision install {"kbps":4000}']],
-      [220, message(plain("SSQ", admission, [])), ["REQ 9101 h1 2/2 signaledSi", "SSC 9101"]],
+      [220, message(plain("SSQ", admission, [])), ["synchronize 9101 all"]],
+      [
+        230,
+        { kind: "synchronized", clientType: admission, handle: undefined },
+        ["REQ 9101 h1 2/2 signaledSi lpdpFlags lpdpClientSi", "SSC 9101"], // h3 is on its way already
+      ],
+    ],
+  },
+  {
+    name: "repeats the one state that SSQ names, a configuration without decisions (§3.5, RFC 3084 §3.1)",
+    begin: open,
+    script: [
+      [200, request(provisioning, CHANNEL), ["REQ 9102 h1 8/0 named(prid epd)"]],
+      [201, request(provisioning, CHANNEL, "00000002"), ["REQ 9102 h2 8/0 named(prid epd)"]],
+      [210, decision(provisioning, "configuration", INSTALL), ['decision install {"kbps":4000}']],
+      [211, report("success"), ["RPT* 9102 h1 success"]],
+      [220, message(plain("SSQ", provisioning, [{ kind: "handle", handle: HANDLE }])), [`synchronize 9102 ${HANDLE}`]],
+      [
+        230,
+        { kind: "synchronized", clientType: provisioning, handle: HANDLE },
+        ["REQ 9102 h1 8/0 named(prid epd)", "SSC 9102 h1"],
+      ],
+    ],
+  },
+  {
+    name: "ends at SSQ before CAT (§3.5)",
+    begin: machine,
+    script: [
+      [0, { kind: "connected" }, ["OPN 9101 ds1", "OPN 9102 ds1"]],
+      [1, message(plain("SSQ", admission, [])), ["CC 9101 error=3/0", "CC 9102 error=3/0", "ended"]],
+    ],
+  },
+  {
+    name: "agrees on a key before it opens anything (§4.1, §4.3)",
+    begin: () => machine(0.5, { secured: true, lastPdp: { host: "10.0.0.9", port: 3288 } }),
+    script: [
+      [0, { kind: "connected" }, ["OPN 0 ds1"]],
+      [1, cat(0, 30), ["OPN 9101 ds1 lastPdp4", "OPN 9102 ds1 lastPdp4"]],
+      [2, cat(admission, 30), ["opened 9101"]],
+    ],
+  },
+  {
+    name: "says CC for client-type 0 at what is not authentic (§4.1)",
+    begin: open,
+    script: [
+      [200, { kind: "unauthentic", fault: { code: 14, subCode: 0 } }, ["CC 0 error=14/0", "ended"]],
+      [201, request(admission, JOIN), []],
+    ],
+  },
+  {
+    name: "goes where a CC sends it, with all client-types (§2.2.13, §2.3)",
+    begin: machine,
+    script: [
+      [0, { kind: "connected" }, ["OPN 9101 ds1", "OPN 9102 ds1"]],
+      [
+        1,
+        message(
+          plain("CC", admission, [
+            { kind: "error", code: 12, subCode: 0 },
+            { kind: "pdpRedirect4", address: "10.0.0.8", port: 3288 },
+          ]),
+        ),
+        ["CC 9102 error=10/0", "ended, to 10.0.0.8:3288"],
+      ],
+    ],
+  },
+  {
+    name: "tells how often it is to account, and does (§2.2.15, §3.3)",
+    begin: machine,
+    script: [
+      [0, { kind: "connected" }, ["OPN 9101 ds1", "OPN 9102 ds1"]],
+      [
+        1,
+        message(
+          plain("CAT", admission, [
+            { kind: "kaTimer", timerSec: 30 },
+            { kind: "acctTimer", timerSec: 60 },
+          ]),
+        ),
+        ["opened 9101 accounting 60s"],
+      ],
+      [2, request(admission, JOIN), ["REQ 9101 h1 2/2 signaledSi"]],
+      [3, decision(admission, "admission-sink", INSTALL), ['decision install {"kbps":4000}']],
+      [4, report("accounting", { carriedKiB: 7 }), ["RPT 9101 h1 accounting signaledSi"]],
+      [5, report("success"), ["RPT* 9101 h1 success"]],
     ],
   },
   {
@@ -372,9 +459,9 @@ test("a PEP's connection counts what it passes over, and warns of classes it doe
   const row = prObjects.write({ kind: "epd", data: Uint8Array.of(2, 1, 1) });
   const more: AnyCopsObject = { kind: "decisionNamed", data: Uint8Array.from([...extra, ...row]) };
   pep.step(message({ ...known, objects: [...known.objects, more] }), 210);
-  const [report] = pep.step({ kind: "report", handle: HANDLE, report: "success" }, 220);
-  assert.ok(report);
-  assert.equal(show(report), "RPT* 9102 h1 success named(errorPrid cperr=9)");
+  const [reported] = pep.step(report("success"), 220);
+  assert.ok(reported);
+  assert.equal(show(reported), "RPT* 9102 h1 success named(errorPrid cperr=9)");
   pep.step({ kind: "delete", handle: "0000000f", reason: "tear" }, 230);
   assert.deepEqual([counters.ignoredAttributes, counters.unknownHandles], [1, 1]);
 });

@@ -51,13 +51,19 @@ export interface PepPort {
   request(clientType: ClientType, request: CopsRequest): Handle;
   /** Repeats a request under its handle (RFC 2748 §2.4: an update). */
   update(clientType: ClientType, handle: Handle, request: CopsRequest): void;
-  report(clientType: ClientType, handle: Handle, kind: ReportKind): void;
+  /** `data` of an accounting report: what was carried. */
+  report(clientType: ClientType, handle: Handle, kind: ReportKind, data?: Attributes): void;
   delete(clientType: ClientType, handle: Handle, reason: DeleteReason): void;
+  /** Answers `onSynchronize`: repeats what is held, with the decision in force, then says that it is all (SSC). */
+  synchronized(clientType: ClientType, handle?: Handle): void;
 }
 export interface PepUser {
-  onOpened(clientType: ClientType): void;
+  /** `accountingSec`: how far apart accounting reports are to be (RFC 2748 §2.2.15); 0 = none are wanted. */
+  onOpened(clientType: ClientType, accountingSec: number): void;
   /** Solicited or not: an unsolicited Remove takes a reservation back (RFC 2748 §3.3). */
   onDecision(handle: Handle, decision: Decision): void;
+  /** SSQ, for one request state that is known or for all (RFC 2748 §3.5): `synchronized` is to follow. */
+  onSynchronize(clientType: ClientType, handle: Handle | undefined): void;
   /** The connection is gone; the driver connects again by itself, and every handle is void. */
   onLost(cause: string): void;
 }
@@ -65,12 +71,19 @@ export interface PepUser {
 export interface PdpPort {
   /** Solicited answer, or unsolicited change of mind. */
   decide(pep: PepConnection, handle: Handle, decision: Decision): void;
+  /**
+   * SSQ: asks for one request state again, or for all of a client-type (RFC 2748 §3.5). Of a client-type that is being
+   * opened it follows the CAT.
+   */
+  synchronize(pep: PepConnection, clientType: ClientType, handle?: Handle): void;
 }
 export interface PdpUser {
   /** OPN: accept with CAT (true) or refuse with CC (false). */
   onOpen(pep: PepConnection, pepId: string, clientType: ClientType): boolean;
   onRequest(pep: PepConnection, clientType: ClientType, handle: Handle, request: CopsRequest): void;
-  onReport(pep: PepConnection, handle: Handle, kind: ReportKind): void;
+  onReport(pep: PepConnection, handle: Handle, kind: ReportKind, data: Attributes): void;
   onDelete(pep: PepConnection, handle: Handle, reason: DeleteReason): void;
+  /** SSC: what `synchronize` asked for has been asked again. */
+  onSynchronized(pep: PepConnection, clientType: ClientType, handle: Handle | undefined): void;
   onGone(pep: PepConnection, pepId: string): void;
 }

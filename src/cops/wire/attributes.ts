@@ -32,6 +32,7 @@ export const ATTRIBUTES = {
   token: { number: 15, type: "utf8" },
   mediaBase: { number: 16, type: "utf8" },
   reason: { number: 17, type: "utf8" },
+  carriedKiB: { number: 18, type: "u32" },
 } as const satisfies Record<string, AttributeSpec>;
 const BY_NUMBER = new Map(Object.entries(ATTRIBUTES).map(([name, { number, type }]) => [number as number, { name, type }]));
 

@@ -168,11 +168,7 @@ function writeField(type: FieldType, value: unknown): Uint8Array {
     case "ipv4":
       return Uint8Array.from(String(value).split("."), Number);
     case "ipv6":
-      return concat(
-        String(value)
-          .split(":")
-          .map((group) => numberOctets(Number.parseInt(group, 16), 2)),
-      );
+      return concat(ipv6Groups(String(value)).map((group) => numberOctets(Number.parseInt(group, 16), 2)));
     case "hex": {
       const octets = fromHex(String(value));
       if (octets === undefined || octets.length === 0 || octets.length > LIMITS.copsHandleBytes)
@@ -188,6 +184,12 @@ function writeField(type: FieldType, value: unknown): Uint8Array {
     case "octets":
       return value as Uint8Array;
   }
+}
+
+/** Eight groups; "::" stands for as many zeros as are missing. */
+function ipv6Groups(address: string): readonly string[] {
+  const [front = [], back] = address.split("::").map((part) => part.split(":").filter((group) => group !== ""));
+  return back ? [...front, ...Array<string>(Math.max(0, 8 - front.length - back.length)).fill("0"), ...back] : front;
 }
 
 export const u16 = (bytes: Uint8Array, at: number): number => ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);

@@ -71,6 +71,19 @@ const GOLDEN: { name: string; message: CopsMessage; wire: string }[] = [
     },
     wire: "10 08 0001 0000002c  000c 0d 01 0a000008 0000 0001  0018 0e 02 00000000000000000000000000000001 0000 0002",
   },
+  {
+    name: "OPN that agrees on a key: HMAC-MD5-96 (§2.2.16, §4.1)",
+    message: {
+      op: "OPN",
+      clientType: 0,
+      solicited: false,
+      objects: [
+        { kind: "pepId", id: "edge1" },
+        { kind: "integrity", keyId: 1, sequence: 7, digest: octets("000102030405060708090a0b") },
+      ],
+    },
+    wire: "10 06 0000 0000002c  000c 0b 01 6564676531000000  0018 10 01 00000001 00000007 000102030405060708090a0b",
+  },
   { name: "KA (§3.9)", message: { op: "KA", clientType: 0, solicited: false, objects: [] }, wire: "10 09 0000 00000008" },
   {
     name: "REQ of an admission with interfaces and a local decision (§3.1)",
@@ -351,4 +364,14 @@ for (const { op, kinds, code } of LEGAL) {
 test("an unknown object is Error 13 with its numbers, wherever it stands (RFC 2748 §2.2.8)", () => {
   const objects = [object("handle"), { kind: "unknown", num: 17, type: 2 } as const];
   assert.deepEqual(grammarFault({ op: "DRQ", clientType: 1, solicited: false, objects }), { code: 13, subCode: 0x1102 });
+});
+
+test("an IPv6 address may be written short (§2.2.14)", () => {
+  const read = (["fd00::1", "::", "1:2:3:4:5:6:7:8", "fd00:1::"] as const).map((address) => {
+    const decoded = decode(
+      encodeMessage({ op: "OPN", clientType: 1, solicited: false, objects: [{ kind: "lastPdp6", address, port: 1 }] }),
+    );
+    return decoded.status === "ok" && decoded.value.objects[0]?.kind === "lastPdp6" && decoded.value.objects[0].address;
+  });
+  assert.deepEqual(read, ["fd00:0:0:0:0:0:0:1", "0:0:0:0:0:0:0:0", "1:2:3:4:5:6:7:8", "fd00:1:0:0:0:0:0:0"]);
 });

@@ -1,4 +1,4 @@
-import { concat } from "#base/bytes.ts";
+import { concat, NO_BYTES } from "#base/bytes.ts";
 import { type Decoded, WireError } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { u16, u32 } from "./layout.ts";
@@ -80,6 +80,12 @@ export class CopsFramer {
   #buffer = new Uint8Array(1024);
   #from = 0;
   #to = 0;
+  #last = NO_BYTES;
+
+  /** The message that `next` gave last, as it came. Good until `push`. */
+  get octets(): Uint8Array {
+    return this.#last;
+  }
 
   /** Copies the octets. Call `next` until it needs more before pushing again. */
   push(bytes: Uint8Array): void {
@@ -90,7 +96,9 @@ export class CopsFramer {
 
   next(): Decoded<CopsMessage> {
     const decoded = decode(this.#buffer.subarray(this.#from, this.#to));
-    if (decoded.status === "ok") this.#from += decoded.usedBytes;
+    if (decoded.status !== "ok") return decoded;
+    this.#last = this.#buffer.subarray(this.#from, this.#from + decoded.usedBytes);
+    this.#from += decoded.usedBytes;
     return decoded;
   }
 

@@ -19,6 +19,7 @@ interface PibClass {
 /** Rows that a PEP sends in a configuration request. */
 const REQUEST_CLASSES: readonly PibClass[] = [
   { number: 1, columns: { joinId: "id", channel: "utf8", user: "utf8", kbps: "u32", sender: "utf8" } },
+  { number: 6, columns: { group: "utf8", ingest: "utf8" } }, // of class 2, as it was installed before
 ];
 /** Rows that a PDP installs. */
 const DECISION_CLASSES: readonly PibClass[] = [

@@ -31,6 +31,7 @@ const ATTRIBUTE_GOLDEN: { name: keyof typeof ATTRIBUTES; value: string | number;
   { name: "token", value: "tok", wire: "0007 000f 746f6b 00" },
   { name: "mediaBase", value: "ws://h", wire: "000a 0010 77733a2f2f68 0000" },
   { name: "reason", value: "core-full", wire: "000d 0011 636f72652d66756c6c 000000" },
+  { name: "carriedKiB", value: 4_194_304, wire: "0008 0012 00400000" },
 ];
 for (const { name, value, wire } of ATTRIBUTE_GOLDEN) {
   test(`attribute ${name} is these octets both ways (PROTOCOL §7)`, () => {
@@ -135,6 +136,13 @@ const ROWS: { part: PibPart; name: string; values: AttributeValues; wire: string
     wire: `${prid(1)} 0032 03 01 420101 0410${ID} 04046e657773 0403626f62 42020fa0 040831302e302e302e39 0000`,
   },
   {
+    part: "request",
+    name: "a channel that was on air, with what it was granted",
+    values: { joinId: ID, channel: "n", user: "b", kbps: 1, sender: "s", group: "1.2.3.4:5", ingest: "1.2.3.4:6" },
+    wire: `${prid(1)} 0025 03 01 420101 0410${ID} 04016e 040162 420101 040173 000000
+      ${prid(6)} 001d 03 01 420101 0409312e322e332e343a35 0409312e322e332e343a36 000000`,
+  },
+  {
     part: "decision",
     name: "a channel's grant",
     values: { kbps: 4000, group: "232.0.1.7:5004", source: "10.0.0.1", ingest: "10.0.0.1:9" },
@@ -203,7 +211,7 @@ for (const [name, wire] of [
   test(`readRows refuses ${name}`, () => assert.ok(readRows("decision", octets(wire)) instanceof WireError));
 }
 test("writeRows throws for a name that has no column", () => {
-  assert.throws(() => writeRows("request", { kbps: 1, group: "x" }), /group/);
+  assert.throws(() => writeRows("request", { kbps: 1, reason: "x" }), /reason/);
 });
 test("the other objects of RFC 3084 §4 are these octets", () => {
   assert.equal(hex(writeRemoveAll()), hex(octets("0011 02 01 060b2b0601040181fd5982a202 000000")));

@@ -39,6 +39,7 @@ export class Intake {
   readonly #rules: IntakeRules;
   readonly #window = new ReorderWindow();
   #ssrc = -1; // -1 before the first packet
+  #lastMs = -Infinity;
   #packets = 0;
   #bytes = 0;
   #foreign = 0;
@@ -52,6 +53,10 @@ export class Intake {
 
   get nextDeadlineMs(): number {
     return this.#window.nextDeadlineMs;
+  }
+  /** When the last packet came that counts; -Infinity before the first. */
+  get lastMs(): number {
+    return this.#lastMs;
   }
   get restarts(): number {
     return this.#window.restarts;
@@ -88,6 +93,7 @@ export class Intake {
       this.#foreign++;
       return NONE;
     }
+    this.#lastMs = nowMs;
     this.#packets++;
     this.#bytes += packet.payload.length;
     this.#measure(packet.timestamp, nowMs);

@@ -56,6 +56,9 @@ export class RelayStream {
   get nextDeadlineMs(): number {
     return this.#intake.nextDeadlineMs;
   }
+  get lastMs(): number {
+    return this.#intake.lastMs;
+  }
   get stats(): RelayStats {
     let [skips, skippedBytes] = [this.#goneSkips, this.#goneSkippedBytes];
     for (const sink of this.#messages.values()) {

@@ -1,5 +1,6 @@
 import { Deadlines, type Timed } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
+import { provisionGrant, REFUSAL } from "#cops/engine/iptv.ts";
 import type {
   Attributes,
   ClientType,
@@ -29,7 +30,8 @@ export interface Reservation {
 interface Held extends Reservation, Timed {
   readonly user: ReservationUser;
   handle: Handle;
-  state: "asked" | "granted";
+  /** `undefined` while asked for. */
+  grant: Attributes | undefined;
   /** The connection that the handle was a name on is gone. */
   isVoid: boolean;
   reported: boolean;
@@ -58,7 +60,7 @@ export class Admission implements PepUser {
       request,
       user,
       handle: this.#cops.request(clientType, request),
-      state: "asked",
+      grant: undefined,
       isVoid: false,
       reported: false,
       askedAtMs: this.#clock.nowMs(),
@@ -72,7 +74,7 @@ export class Admission implements PepUser {
   /** RPT Success: what was granted is in use (PROTOCOL §7: on the viewer's ACK). */
   report(reservation: Reservation): void {
     const held = this.#find(reservation);
-    if (held?.state !== "granted") return;
+    if (!held?.grant) return;
     held.reported = true;
     if (!held.isVoid) this.#cops.report(held.clientType, held.handle, "success");
   }
@@ -96,10 +98,14 @@ export class Admission implements PepUser {
     for (const held of [...this.#held.values()]) {
       if (held.clientType !== clientType || !held.isVoid) continue;
       this.#held.delete(held.handle);
-      held.handle = this.#cops.request(clientType, held.request);
+      held.handle = this.#cops.request(clientType, repeated(held));
       held.isVoid = false;
       this.#held.set(held.handle, held);
     }
+  }
+  /** What is held is what was asked: there is nothing to wait for. */
+  onSynchronize(clientType: ClientType, handle: Handle | undefined): void {
+    this.#cops.synchronized(clientType, handle);
   }
   onLost(): void {
     for (const held of this.#held.values()) held.isVoid = true;
@@ -109,22 +115,22 @@ export class Admission implements PepUser {
     const held = this.#held.get(handle);
     if (!held || held.isVoid || decision.command === "null") return;
     if (decision.command === "remove") this.#refused(held, String(decision.attributes["reason"] ?? "unspecified"));
-    else if (held.state === "asked") {
-      held.state = "granted";
+    else if (!held.grant) {
+      held.grant = decision.attributes;
       this.#deadlines.delete(held);
       held.user.onGranted(decision.attributes);
-    } else if (held.reported) this.#cops.report(held.clientType, held.handle, "success"); // adopted after a reconnection
+    } else if (!leadsToTheSame(held.grant, decision.attributes)) this.#refused(held, REFUSAL.mediaGone);
+    else if (held.reported) this.#cops.report(held.clientType, held.handle, "success"); // adopted after a reconnection
   }
 
   #refused(held: Held, reason: string): void {
-    const wasGranted = held.state === "granted";
-    this.#drop(held, wasGranted ? "pdp-directive" : "insufficient-resources");
-    if (wasGranted) held.user.onTakenBack(reason);
+    this.#drop(held, held.grant ? "pdp-directive" : "insufficient-resources");
+    if (held.grant) held.user.onTakenBack(reason);
     else held.user.onRefused(reason);
   }
   #onSilence(held: Held): void {
     const atMs = held.askedAtMs + LIMITS.edgeSilenceMs;
-    if (held.state !== "asked") return;
+    if (held.grant) return;
     if (this.#clock.nowMs() < atMs) return this.#deadlines.set(held, atMs);
     this.#drop(held, "timeout");
     held.user.onRefused("edge-silent");
@@ -139,3 +145,14 @@ export class Admission implements PepUser {
     return this.#held.get(held.handle) === held ? held : undefined;
   }
 }
+
+/** With what was granted: an edge that was restarted gives the same again (RFC 2748 §2.2.7; PROTOCOL §7). */
+function repeated({ request, grant }: Held): CopsRequest {
+  if (!grant) return request;
+  if (request.kind !== "configuration") return { ...request, localDecision: { command: "install", attributes: grant } };
+  const granted = provisionGrant(grant); // a configuration has no room for decisions (RFC 3084 §3.1), its rows have
+  return granted ? { ...request, attributes: { ...request.attributes, group: granted.group, ingest: granted.ingest } } : request;
+}
+/** A session whose description leads elsewhere than the new grant would show and send nothing. */
+const leadsToTheSame = (before: Attributes, now: Attributes): boolean =>
+  ["group", "ingest", "token"].every((where) => before[where] === now[where]);
