@@ -1,0 +1,61 @@
+import os from "node:os";
+import { Command } from "commander";
+import { benchJoin } from "./join.ts";
+import { benchSip, type SipFigures } from "./sip.ts";
+
+const program = new Command("bench").description("CPU per operation, beside peers and the I/O floor, in one run");
+const machine = { cpu: os.cpus()[0]?.model ?? "unknown", cores: os.availableParallelism(), node: process.version };
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+program
+  .command("sip")
+  .description("OPTIONS and REGISTER with digest, beside Kamailio and the I/O floor")
+  .option("--peer <dir>", "the kit of the peer: its configurations and its load generator", "../shared/peers/kamailio")
+  .option("--runs <n>", "runs of each, in turn", Number, 3)
+  .option("--seconds <n>", "measured length of a run", Number, 3)
+  .option("--json", "print one JSON object")
+  .action(async ({ peer, runs, seconds, json }) => {
+    const figures = await benchSip(peer, runs, seconds, say);
+    process.stdout.write(
+      json ? `${JSON.stringify({ bench: "sip", machine, runs, seconds, figures })}\n` : `${sipTable(figures)}\n`,
+    );
+  });
+
+program
+  .command("join")
+  .description("joins of a channel on air: CPU per join, and from INVITE to 2xx")
+  .option("--joins <n>", "how many", Number, 2_000)
+  .option("--at-once <n>", "under way at a time", Number, 8)
+  .option("--json", "print one JSON object")
+  .action(async ({ joins, atOnce, json }) => {
+    const figures = await benchJoin(joins, atOnce);
+    process.stdout.write(
+      json ? `${JSON.stringify({ bench: "join", machine, ...figures })}\n` : `${JSON.stringify(figures, null, 2)}\n`,
+    );
+  });
+
+function sipTable(figures: readonly SipFigures[]): string {
+  const rows = figures.map((figure) => {
+    const floor = figures.find(({ workload, server }) => workload === figure.workload && server === "floor");
+    const own = figure.cpuMicrosPerOperation - (floor?.cpuMicrosPerOperation ?? 0);
+    const count =
+      figure.instructionsPerOperation === undefined ? "-" : `${Math.round(figure.instructionsPerOperation / 1_000)} k`;
+    const cells = [
+      figure.workload,
+      figure.server,
+      figure.cpuMicrosPerOperation.toFixed(1),
+      own.toFixed(1),
+      count,
+      String(Math.round(figure.operationsPerSec)),
+      String(figure.failed),
+    ];
+    return `| ${cells.join(" | ")} |`;
+  });
+  return [
+    "| workload | server | CPU-µs | above the floor | instructions | per second | failed |",
+    "|---|---|---|---|---|---|---|",
+    ...rows,
+  ].join("\n");
+}
+
+await program.parseAsync();

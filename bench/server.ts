@@ -1,0 +1,76 @@
+/**
+ * The server under test, in a process of its own: `floor` answers every datagram with the least that the generator takes,
+ * `ds` is a DS with 100,000 subscribers. Prints "ready" once it answers, and ends with its parent's channel.
+ */
+import dgram from "node:dgram";
+import { SILENT } from "#base/log.ts";
+import { nodeHost } from "#host/node/index.ts";
+import { InProcessCarrier, OverlayNode } from "#overlay/index.ts";
+import { startDs } from "#roles/ds.ts";
+import type { RoleContext } from "#roles/types.ts";
+import { ha1 } from "#sip/index.ts";
+import { BENCH_DOMAIN, BENCH_USERS, benchSecret, benchUser } from "./users.ts";
+
+const [kind = "", portText = ""] = process.argv.slice(2);
+const port = Number(portText);
+process.on("disconnect", () => process.exit());
+if (kind === "floor") floor();
+else ds();
+
+/** The I/O floor (DESIGN §9): receives and sends the same datagrams, and does nothing else. */
+function floor(): void {
+  const socket = dgram.createSocket({ type: "udp4", recvBufferSize: 16 << 20, lookup: (host, _, done) => done(null, host, 4) });
+  const ok = Buffer.from("SIP/2.0 200 OK\r\n");
+  socket.on("message", (request, from) => {
+    const response = Buffer.concat([ok, request.subarray(request.indexOf(10) + 1)]);
+    socket.send(response, 0, response.length, from.port, from.address);
+  });
+  socket.bind(port, BENCH_DOMAIN, ready);
+}
+
+function ds(): void {
+  const host = nodeHost();
+  const carrier = new InProcessCarrier();
+  const failed = (what: string, error: Error): never => {
+    throw new Error(`${what}: ${error.message}`);
+  };
+  const context = (id: string, role: "registration" | "ds"): RoleContext => ({
+    host,
+    overlay: new OverlayNode(carrier, host, { id, role, info: {} }),
+    log: SILENT,
+    operatorKey: new Uint8Array(32),
+    failed,
+  });
+  const registration = context("registration", "registration");
+  const subscribers = Array.from({ length: BENCH_USERS }, (_, number) => {
+    const [user, secret] = [benchUser(number), benchSecret(number)];
+    const hash = (algorithm: "MD5" | "SHA-256"): string => ha1(host, algorithm, user, BENCH_DOMAIN, secret);
+    return { user, home: "ds1", accessKbps: 0, ha1: [{ id: "1", md5: hash("MD5"), sha256: hash("SHA-256") }] };
+  });
+  const page = 500;
+  registration.overlay.handle("registration.catch-up", (ask, _from, reply) => {
+    const first = Number((ask as { after?: string }).after ?? 0);
+    const some = { subscribers: subscribers.slice(first, first + page), channels: [] };
+    reply(first + page < BENCH_USERS ? { ...some, next: String(first + page) } : some);
+  });
+  registration.overlay.setPhase("serving");
+  const running = context("ds1", "ds");
+  registration.overlay.onMembers((member) => {
+    if (member.id === "ds1" && member.phase === "serving") ready();
+  });
+  startDs(running, {
+    id: "ds1",
+    site: "site1",
+    domain: BENCH_DOMAIN,
+    udp: { host: BENCH_DOMAIN, port },
+    ws: { host: BENCH_DOMAIN, port: port + 1 },
+    edge: { host: BENCH_DOMAIN, port: port + 2 }, // nobody there: no channel is called
+    edgeId: "edge1",
+    digest: ["MD5"],
+    origins: [],
+  });
+}
+
+function ready(): void {
+  process.send?.("ready");
+}

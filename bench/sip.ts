@@ -1,0 +1,95 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import {
+  compileGenerator,
+  generate,
+  MAX_FOREIGN_SHARE,
+  type Metrics,
+  median,
+  type Server,
+  startKamailio,
+  startOurs,
+} from "./processes.ts";
+
+/** One kind of work, for the generator and for Kamailio's configuration. */
+interface Workload {
+  readonly name: string;
+  readonly mode: readonly string[];
+  readonly kamailio: { readonly config: string; readonly flags: readonly string[] };
+  /** Request and answer pairs in one operation: so often the floor's cost is paid. */
+  readonly exchanges: number;
+}
+export interface SipFigures {
+  readonly workload: string;
+  readonly server: "sipcast" | "kamailio" | "floor";
+  readonly runs: number;
+  readonly cpuMicrosPerOperation: number;
+  readonly operationsPerSec: number;
+  readonly instructionsPerOperation: number | undefined;
+  readonly failed: number;
+}
+
+const PORT = 25_060;
+const WORKLOADS: readonly Workload[] = [
+  { name: "OPTIONS", mode: ["opt", "w=64"], kamailio: { config: "options", flags: [] }, exchanges: 1 },
+  {
+    name: "REGISTER with digest, challenged each time",
+    mode: ["reg", "auth=2", "n=100000", "w=64"],
+    kamailio: { config: "registrar", flags: ["WITH_AUTH"] },
+    exchanges: 2,
+  },
+];
+
+/** CPU per operation of a DS beside Kamailio and beside the I/O floor, in turn, so that a change of speed meets all alike. */
+export async function benchSip(kit: string, runs: number, seconds: number, said: (line: string) => void): Promise<SipFigures[]> {
+  if (!existsSync(path.join(kit, "gen/load.c"))) throw new Error(`No peer kit in ${kit}: say where it is with --peer DIR`);
+  const scratch = mkdtempSync(path.join(os.tmpdir(), "bench-"));
+  try {
+    const generator = compileGenerator(kit, scratch);
+    const figures: SipFigures[] = [];
+    for (const workload of WORKLOADS) {
+      const measured = new Map<SipFigures["server"], Metrics[]>();
+      for (let run = 0; run < runs; run++) {
+        for (const server of ["floor", "sipcast", "kamailio"] as const) {
+          said(`${workload.name}: ${server}, run ${run + 1} of ${runs}`);
+          const metrics = await once(generator, await start(server, workload, kit), workload, seconds);
+          measured.set(server, [...(measured.get(server) ?? []), metrics]);
+        }
+      }
+      for (const [server, all] of measured) figures.push(summary(workload, server, all));
+    }
+    return figures;
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function start(server: SipFigures["server"], { kamailio }: Workload, kit: string): Promise<Server> {
+  if (server === "kamailio") return startKamailio(kit, kamailio.config, PORT, kamailio.flags);
+  return startOurs(server === "floor" ? "floor" : "ds", PORT);
+}
+
+async function once(generator: string, server: Server, { mode }: Workload, seconds: number): Promise<Metrics> {
+  try {
+    return await generate(generator, server, [...mode, "warm=2", `dur=${seconds}`, "tag=bench", `port=${PORT}`, "lport=27000"]);
+  } finally {
+    await server.stop();
+  }
+}
+
+function summary(workload: Workload, server: SipFigures["server"], all: readonly Metrics[]): SipFigures {
+  const quiet = all.filter((metrics) => (metrics["foreign_cpu_share"] ?? 0) <= MAX_FOREIGN_SHARE);
+  const of = (metric: string): number => median(quiet.flatMap((metrics) => metrics[metric] ?? []));
+  const times = server === "floor" ? workload.exchanges : 1;
+  const instructions = of("instructions_per_op");
+  return {
+    workload: workload.name,
+    server,
+    runs: quiet.length,
+    cpuMicrosPerOperation: times * of("cpu_us_per_op_schedstat"),
+    operationsPerSec: of("rate_per_s") / times,
+    instructionsPerOperation: Number.isNaN(instructions) ? undefined : times * instructions,
+    failed: quiet.reduce((sum, metrics) => sum + (metrics["failed"] ?? 0), 0),
+  };
+}
