@@ -101,6 +101,7 @@ function planSite(options: DemoOptions, at: number, broker: EdgeConfig["broker"]
       site: name,
       domain: DOMAIN,
       udp: { host: LOOPBACK, port },
+      tcp: { host: LOOPBACK, port },
       ws: { host: LOOPBACK, port: port + 1 },
       edge: edgeCops,
       edgeId: `edge${number}`,

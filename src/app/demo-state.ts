@@ -11,7 +11,7 @@ export interface DemoReady {
   readonly domain: string;
   readonly sites: readonly {
     readonly name: string;
-    readonly ds: { readonly udp: string; readonly ws: string };
+    readonly ds: { readonly udp: string; readonly tcp?: string; readonly ws: string };
     readonly edge: { readonly cops: string };
   }[];
   readonly broker: { readonly cops: string };

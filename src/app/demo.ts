@@ -67,7 +67,7 @@ async function portsFree(basePort: number, sites: number): Promise<boolean> {
   for (let at = 0; at < sites; at++) {
     const first = basePort + 10 * at;
     if (!(await udpFree("127.0.0.1", first))) return false;
-    for (const port of [first + 1, first + 2, first + 3]) if (!(await tcpFree("127.0.0.1", port))) return false;
+    for (const port of [first, first + 1, first + 2, first + 3]) if (!(await tcpFree("127.0.0.1", port))) return false;
   }
   return tcpFree("127.0.0.1", basePort + 8);
 }
@@ -81,7 +81,7 @@ function readyLine(plan: DemoPlan): DemoReady {
     domain: plan.domain,
     sites: plan.sites.map(({ name, ds, edge }) => ({
       name,
-      ds: { udp: show(ds.udp), ws: `ws://${show(ds.ws)}` },
+      ds: { udp: show(ds.udp), ...(ds.tcp && { tcp: show(ds.tcp) }), ws: `ws://${show(ds.ws)}` },
       edge: { cops: show(edge.cops) },
     })),
     broker: { cops: show(plan.broker.cops) },
@@ -101,7 +101,7 @@ function banner(ready: DemoReady): string {
     "",
     `sipcast is on air: http://localhost:${port}`,
     "",
-    ...ready.sites.map(({ name, ds, edge }) => `  ${name}   SIP udp ${ds.udp}, ${ds.ws}   COPS ${edge.cops}`),
+    ...ready.sites.map(({ name, ds, edge }) => `  ${name}   SIP udp and tcp ${ds.udp}, ${ds.ws}   COPS ${edge.cops}`),
     `  broker  COPS ${ready.broker.cops}`,
     "",
     "  Sample accounts (password for the page, device secret for SIP phones):",

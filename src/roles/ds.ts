@@ -1,14 +1,14 @@
 import { hex, utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
-import { checkUserToken, USER_TOKEN_COOKIE } from "#base/user-token.ts";
 import { CLIENT_TYPE, CopsPep, copsKey } from "#cops/index.ts";
-import { type Handshake, type Host, type Refusal, showAddress, type Timer } from "#host/host.ts";
+import type { Host, Timer } from "#host/host.ts";
 import type { RegistrationPushes, RegistrationTopics } from "#registration/types.ts";
-import { type Binding, Calls, Challenger, Registrar, SipDriver, UdpTransport, WsListener, type WsPeer } from "#sip/index.ts";
+import { type Binding, Calls, Challenger, Registrar, SipDriver } from "#sip/index.ts";
 import type { SipRequest } from "#sip/wire/message.ts";
-import { sipUri } from "#sip/wire/uri.ts";
+import { ownUri } from "#sip/wire/uri.ts";
 import { callIdOf, fromOf, fromTagOf, nameAddr } from "#sip/wire/values.ts";
 import { Admission, CallRecords, ChannelCalls, type ChannelPorts, Directory, DsServer, type OnAir, type Session } from "#tv/index.ts";
+import { addTransports } from "./ds-transports.ts";
 import type { DsConfig, RoleContext, RunningRole } from "./types.ts";
 
 const JOIN_ID_DIGITS = 32;
@@ -28,7 +28,7 @@ export interface RunningDs extends RunningRole {
 
 /** A DS server [B2]: registrar and channel sessions over UDP and WebSocket, PEP of its edge. Serves once it knows its users. */
 export function startDs(context: RoleContext, config: DsConfig): RunningDs {
-  const { host, overlay, log, operatorKey, failed } = context;
+  const { host, overlay, log, operatorKey } = context;
   const directory = new Directory();
   const pep = new CopsPep(
     host,
@@ -86,10 +86,7 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     onAir: overlay.table<OnAir>("channels", ["ds", "web"]),
     sessions: overlay.table<Session>("sessions", ["ds"]),
     here: { site: config.site, edgeId: config.edgeId, hostName: `${config.id}.${config.domain}` },
-    contact: (flow) => {
-      const { transport, ...at } = sip.localUri(flow);
-      return nameAddr(sipUri({ user: config.id, ...at, params: new Map([["transport", transport]]) }));
-    },
+    contact: (flow) => nameAddr(ownUri(config.id, sip.localUri(flow))),
     joinId: (request) => joinId(host, request),
     wallMs: () => host.wallMs(),
   };
@@ -105,15 +102,7 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     isHere: (name) => [config.domain, ports.here.hostName, config.udp.host, config.ws.host].includes(name),
     tag: () => hex(host.random(8)),
   });
-  sip.addTransport(
-    new UdpTransport(host, config.udp, { failed: (error) => failed(`SIP over UDP at ${showAddress(config.udp)}`, error) }),
-  );
-  sip.addTransport(
-    new WsListener(host, config.ws, {
-      accept: (handshake) => admit(handshake, host, operatorKey, config.origins),
-      failed: (error) => failed(`SIP over WebSocket at ${showAddress(config.ws)}`, error),
-    }),
-  );
+  addTransports(sip, context, config);
   const stopLearning = learnSubscribers(context, directory);
   return {
     calls: channelCalls,
@@ -142,16 +131,6 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
 function joinId(host: Host, request: SipRequest): string {
   const session = `${callIdOf(request)} ${fromTagOf(request)}`;
   return hex(host.digest("SHA-256", utf8(session))).slice(0, JOIN_ID_DIGITS);
-}
-
-/** Pages of the operator's own origins only; a user token, where there is one, must be right (PROTOCOL §14). */
-function admit(handshake: Handshake, host: Host, key: Uint8Array, origins: readonly string[]): WsPeer | Refusal {
-  const { origin, cookie = "" } = handshake.headers;
-  if (origin !== undefined && !origins.includes(origin)) return { refuse: 403 };
-  const token = cookie.split(/;\s*/).find((pair) => pair.startsWith(`${USER_TOKEN_COOKIE}=`));
-  if (token === undefined) return { origin };
-  const user = checkUserToken(host, key, token.slice(USER_TOKEN_COOKIE.length + 1));
-  return user === undefined ? { refuse: 403 } : { user, origin };
 }
 
 /** Takes what registration pushes, asks once for all that was before, and serves from then on (DESIGN §5). */

@@ -83,7 +83,14 @@ export interface DsConfig {
   readonly site: string;
   readonly domain: string;
   readonly udp: Address;
+  /** On the port of `udp`, so that a request which is too large for that finds its way (RFC 3261 §18.2.1). */
+  readonly tcp?: Address;
+  /** SIP over TLS, usually port 5061. */
+  readonly tls?: Address;
   readonly ws: Address;
+  readonly wss?: Address;
+  /** For `tls` and `wss`: its own, which names the domain and this DS; `ca` are the authorities of other domains' (PEM). */
+  readonly certificate?: { readonly cert: string; readonly key: string; readonly ca?: string };
   /** Its edge's COPS address and member id. */
   readonly edge: Address;
   readonly edgeId: string;

@@ -19,7 +19,7 @@ import type { TransactionTimers } from "./engine/timers.ts";
 import type { Uplink } from "./uplink.ts";
 import { response } from "./wire/builders.ts";
 import type { NameAddr, SipRequest, SipResponse, SipUri } from "./wire/message.ts";
-import { sipUri } from "./wire/uri.ts";
+import { ownUri, sipUri } from "./wire/uri.ts";
 import { nameAddr } from "./wire/values.ts";
 
 export { UdpUplink, type Uplink, WsUplink } from "./uplink.ts";
@@ -170,8 +170,7 @@ export class UserAgent implements TransactionUser {
     return sipUri({ user, host: this.#config.domain });
   }
   #contact(to: Destination): NameAddr {
-    const { transport, ...place } = this.#driver.localUri(to);
-    return nameAddr(sipUri({ user: this.#config.user, ...place, params: new Map([["transport", transport]]) }));
+    return nameAddr(ownUri(this.#config.user, this.#driver.localUri(to)));
   }
 }
 

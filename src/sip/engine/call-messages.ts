@@ -28,6 +28,14 @@ export function capabilities(allow: string, supported: readonly string[], contac
   return fields;
 }
 
+/** Who was asked by a sips URI gives one as Contact (RFC 3261 §12.1.1); it says TLS by itself (RFC 5630 §3.1.4). */
+export function asSecureAs(invite: SipRequest, contact: NameAddr): NameAddr {
+  if (invite.uri.scheme === "sip") return contact;
+  const params = new Map(contact.uri.params);
+  if (params.get("transport") === "tls") params.delete("transport");
+  return { ...contact, uri: { ...contact.uri, scheme: "sips", params } };
+}
+
 /** What makes a dialog goes back with the request's route (RFC 3261 §12.1.1). */
 export const withRoute = (invite: SipRequest, fields: Fields): Fields => [
   ...invite.headers.list("record-route").map((route) => ["Record-Route", route] as const),

@@ -8,9 +8,9 @@ import { LIMITS } from "#base/limits.ts";
 import { SAFE, type Ticket } from "#base/ticket.ts";
 import { response } from "../wire/builders.ts";
 import type { NameAddr, SipRequest, SipResponse } from "../wire/message.ts";
-import { sipUri } from "../wire/uri.ts";
+import { ownUri } from "../wire/uri.ts";
 import { cseqOf, nameAddr, numberOf, toTagOf } from "../wire/values.ts";
-import { capabilities, type Fields, firstInvite, sameSession, unsupported, withRoute } from "./call-messages.ts";
+import { asSecureAs, capabilities, type Fields, firstInvite, sameSession, unsupported, withRoute } from "./call-messages.ts";
 import type { CallEnd, CallId, CallPort, CallsConfig, CallsPorts, OutgoingCall } from "./call-types.ts";
 import { Dialog, withCSeq } from "./dialog.ts";
 import { DigestClient } from "./digest.ts";
@@ -94,11 +94,11 @@ export class Calls implements CallPort {
   accept(call: CallId, answer: { contact: NameAddr; body?: Body; headers?: Fields }, ticket: Ticket = SAFE): void {
     const leg = this.#legs.get(call);
     if (leg?.answering === undefined) return;
-    leg.contact = answer.contact;
+    leg.contact = asSecureAs(leg.invite, answer.contact);
     leg.ours = answer.body;
     leg.phase = "accepted";
     leg.dialog?.confirm();
-    const fields = [...this.#capabilities(answer.contact, answer.body), ...(answer.headers ?? [])];
+    const fields = [...this.#capabilities(leg.contact, answer.body), ...(answer.headers ?? [])];
     this.#acceptInvite(leg, leg.answering, leg.invite, withRoute(leg.invite, fields), ticket);
     this.#forgetInvite(leg);
   }
@@ -163,7 +163,7 @@ export class Calls implements CallPort {
       return;
     }
     if (this.#refusesExtensions(invite, id)) return;
-    const contact = this.#ownContact(flow, invite.uri.user);
+    const contact = asSecureAs(invite, this.#ownContact(flow, invite.uri.user));
     const leg = this.#legs.add({ weCalled: false, invite, contact, last: flow, dialog, theirs: bodyOf(invite) });
     leg.answering = id;
     this.#invited.set(id, leg);
@@ -445,8 +445,7 @@ export class Calls implements CallPort {
     return capabilities(ALLOW, this.#supported, contact, body);
   }
   #ownContact(flow: Flow, user: string): NameAddr {
-    const { transport, ...place } = this.#ports.transactions.localUri(flow);
-    return nameAddr(sipUri({ user, ...place, params: new Map([["transport", transport]]) }));
+    return nameAddr(ownUri(user, this.#ports.transactions.localUri(flow)));
   }
 
   #destination(dialog: Dialog, last: Destination): Destination {

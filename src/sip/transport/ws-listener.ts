@@ -1,6 +1,6 @@
 import { hex } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
-import type { Address, Handshake, Host, Listener, MessageHandlers, Refusal } from "#host/host.ts";
+import type { Address, Handshake, Host, Listener, MessageHandlers, Refusal, TlsServer } from "#host/host.ts";
 import type { Flow } from "../engine/ports.ts";
 import { hostInUri, type Link, type Receiver, type SentBy, type Transport } from "./transport.ts";
 import { SIP_PROTOCOL, WsLink, WsLinks } from "./ws.ts";
@@ -12,8 +12,9 @@ export interface WsPeer {
 }
 
 export interface WsListenOptions {
-  /** `wss` behind something that ends TLS; default `ws`. */
+  /** `wss` with `tls`, or behind something that ends TLS; default `ws`. */
   readonly name?: "ws" | "wss";
+  readonly tls?: TlsServer;
   /** How peers reach us; default the bound address. */
   readonly sentBy?: SentBy;
   /** Checks Origin and who it is. */
@@ -45,9 +46,10 @@ export class WsListener implements Transport {
 
   start(receiver: Receiver): void {
     this.#links.receiver = receiver;
+    const { tls } = this.#options;
     this.#listener = this.#host.listenMessages(
       this.#local,
-      { protocols: [SIP_PROTOCOL], maxMessageBytes: LIMITS.sipFrameBytes },
+      { protocols: [SIP_PROTOCOL], maxMessageBytes: LIMITS.sipFrameBytes, ...(tls && { tls }) },
       {
         listening: (at) => {
           this.#local = at;

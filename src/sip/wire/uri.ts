@@ -24,6 +24,15 @@ export const sipUri = (parts: Partial<SipUri> & { readonly host: string }): SipU
   ...parts,
 });
 
+/**
+ * What we call ourselves in a Contact, for peers of that transport. A WebSocket is `ws`, secure or not (RFC 7118 §5.2).
+ * Departs from RFC 3261 §26.2.2: `transport=tls` is deprecated there, and without it a `sip` URI would lead to UDP.
+ */
+export function ownUri(user: string, at: { readonly host: string; readonly port?: number; readonly transport: string }): SipUri {
+  const { transport, ...place } = at;
+  return sipUri({ user, ...place, params: new Map([["transport", transport === "wss" ? "ws" : transport]]) });
+}
+
 /** `undefined` for whatever is not a whole, well-formed SIP or SIPS URI; escapes must be of UTF-8. */
 export function parseUri(text: string): SipUri | undefined {
   const scheme = /^(sips?):/i.exec(text)?.[1]?.toLowerCase();
