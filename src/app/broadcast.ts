@@ -3,10 +3,9 @@ import type { BroadcasterState } from "#client/broadcaster.ts";
 import { sentence } from "#client/index.ts";
 import { nodeHost } from "#host/node/index.ts";
 import { readClipFile } from "./clip-file.ts";
-import { say, UsageError, untilStopped } from "./console.ts";
-import { type ClientFlags, identify, registrationFault } from "./identity.ts";
-
-const GOODBYE_MS = 2_000;
+import { say, UsageError } from "./console.ts";
+import { type ClientFlags, identify } from "./identity.ts";
+import { whileRegistered } from "./registered.ts";
 
 /** `sipcast broadcast`: until Ctrl-C, or until the network hangs up. */
 export async function runBroadcast(
@@ -16,36 +15,18 @@ export async function runBroadcast(
 ): Promise<void> {
   const clip = readClipFile(file);
   const identity = await identify(flags, channel, "owner");
-  await new Promise<void>((resolve, reject) => {
-    let isAsked = false;
-    const end = (error?: Error): void => {
-      agent.stop();
-      if (error) reject(error);
-      else resolve();
-    };
+  await whileRegistered(identity, ({ onRegistration, end, leave }) => {
     const agent = new BroadcasterAgent(nodeHost(), identity, clip, {
-      onRegistration: (state) => {
-        const fault = isAsked ? undefined : registrationFault(state, identity);
-        if (fault !== undefined) return end(new UsageError(fault));
-        if (state.kind !== "registered" || isAsked) return;
-        isAsked = true;
-        agent.goLive(channel, flags.rate);
-      },
+      onRegistration,
       onState: (state) => {
         const line = progress(channel, clip.kbps, state);
         if (line !== undefined) say(line);
         if (state.kind === "ended") end(new UsageError(sentence(state.status, state.warning, state.reason)));
         if (state.kind === "idle") end();
       },
-      onFault: (error) => end(error),
+      onFault: leave,
     });
-    agent.register();
-    void untilStopped().then(() => {
-      agent.end();
-      agent.unregister();
-      setTimeout(end, GOODBYE_MS).unref();
-      if (!isAsked) end();
-    });
+    return { agent, begin: () => agent.goLive(channel, flags.rate), hangUp: () => agent.end() };
   });
 }
 

@@ -1,7 +1,6 @@
 import dgram from "node:dgram";
 import type { Identity } from "#client/agents.ts";
 import { readAddress } from "#host/addresses.ts";
-import type { RegistrationState } from "#sip/ua.ts";
 import { UsageError } from "./console.ts";
 import { findDemo } from "./demo-state.ts";
 
@@ -30,16 +29,6 @@ export async function identify(flags: ClientFlags, channel: string, who: "owner"
   }
   const address = dsAddress(ds);
   return { user, domain, deviceSecret, ds: address, localHost: await localHostTowards(address.host) };
-}
-
-/** Why somebody cannot be registered, in a sentence; `undefined` while it may still come. */
-export function registrationFault(state: RegistrationState, { user, ds }: Identity): string | undefined {
-  if (state.kind === "refused") {
-    const { status, reason } = state.response;
-    if (status === 401 || status === 403 || status === 407) return `The device secret of ${user} was not accepted.`;
-    return `The DS does not register ${user}: ${status} ${reason}.`;
-  }
-  return state.kind === "waiting" ? `No answer from a DS at ${ds.host}:${ds.port}.` : undefined;
 }
 
 function dsAddress(text: string): Identity["ds"] {

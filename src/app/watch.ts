@@ -4,8 +4,9 @@ import { sentence } from "#client/index.ts";
 import type { ViewerState } from "#client/viewer.ts";
 import { nodeHost } from "#host/node/index.ts";
 import { CleanEnd } from "#media/index.ts";
-import { say, UsageError, untilStopped } from "./console.ts";
-import { type ClientFlags, identify, registrationFault } from "./identity.ts";
+import { say, UsageError } from "./console.ts";
+import { type ClientFlags, identify } from "./identity.ts";
+import { whileRegistered } from "./registered.ts";
 
 interface WatchFlags extends ClientFlags {
   readonly output: string;
@@ -14,8 +15,6 @@ interface WatchFlags extends ClientFlags {
   readonly seconds?: number;
 }
 type Output = WriteStream | typeof process.stdout;
-
-const GOODBYE_MS = 2_000;
 
 /** `sipcast watch`: writes the channel's MPEG-TS until Ctrl-C, `--seconds`, or until the network hangs up. */
 export async function runWatch(channel: string, flags: WatchFlags): Promise<void> {
@@ -26,22 +25,9 @@ export async function runWatch(channel: string, flags: WatchFlags): Promise<void
     : ({ form: "multicast", multicastInterface: flags.interface } as const);
   const whole = new CleanEnd();
   let octets = 0;
-  await new Promise<void>((resolve, reject) => {
-    let isAsked = false;
-    let fault: UsageError | undefined; // of our output: said after the goodbye
-    const end = (error = fault): void => {
-      agent.stop();
-      if (error) reject(error);
-      else resolve();
-    };
+  await whileRegistered(identity, ({ onRegistration, end, leave }) => {
     const agent = new ViewerAgent(nodeHost(), identity, delivery, {
-      onRegistration: (state) => {
-        const fault = isAsked ? undefined : registrationFault(state, identity);
-        if (fault !== undefined) return end(new UsageError(fault));
-        if (state.kind !== "registered" || isAsked) return;
-        isAsked = true;
-        agent.watch(channel);
-      },
+      onRegistration,
       onState: (state) => {
         if (state.kind === "ended" && (octets === 0 || state.status !== undefined)) return end(new UsageError(why(state)));
         const line = progress(state);
@@ -53,21 +39,13 @@ export async function runWatch(channel: string, flags: WatchFlags): Promise<void
         octets += packets.length;
         output.write(whole.packets(packets));
       },
-      onFault: (error) => end(new UsageError(`The stream cannot be received: ${error.message}`)),
+      onFault: (error) => leave(new UsageError(`The stream cannot be received: ${error.message}`)),
     });
-    const leave = (): void => {
-      agent.leave();
-      agent.unregister();
-      setTimeout(end, GOODBYE_MS).unref();
-      if (!isAsked) end();
-    };
-    // Whoever read our output has gone (e.g. a player was closed): so do we.
     output.once("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") fault = new UsageError(`Cannot write ${flags.output}: ${error.message}`);
-      leave();
+      // EPIPE: whoever read our output has gone (e.g. a player was closed), and so do we.
+      leave(error.code === "EPIPE" ? undefined : new UsageError(`Cannot write ${flags.output}: ${error.message}`));
     });
-    agent.register();
-    void untilStopped().then(leave);
+    return { agent, begin: () => agent.watch(channel), hangUp: () => agent.leave() };
   });
   await finish(output);
   say(`Received ${Math.round(octets / 1_000)} kB.`);

@@ -1,0 +1,73 @@
+import type { Identity } from "#client/agents.ts";
+import type { RegistrationState } from "#sip/ua.ts";
+import { UsageError, untilStopped } from "./console.ts";
+
+/** A client command's agent, what it does once it is registered, and how it hangs up. */
+export interface Registrant {
+  readonly agent: { register(): void; unregister(): void; stop(): void };
+  begin(): void;
+  hangUp(): void;
+}
+/** For the agent's user. */
+export interface Registration {
+  onRegistration(state: RegistrationState): void;
+  /** The call is over, or there was none: says goodbye. The first error is what the command ends with. */
+  end(error?: Error): void;
+  /** Hangs up, then `end`. */
+  leave(error?: Error): void;
+}
+
+/** Who has not been registered by then is told that nobody answers: SIP's own patience is 32 s. ms. */
+const REGISTERED_WITHIN_MS = 4_000;
+/** For each of the goodbyes, BYE and the registrar's. ms. */
+const GOODBYE_MS = 2_000;
+
+/** Registers, begins, and resolves after `end` or Ctrl-C, when the registrar has let us go. Rejects with the error of `end`. */
+export function whileRegistered(identity: Identity, setUp: (registration: Registration) => Registrant): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let phase: "registering" | "registered" | "leaving" = "registering";
+    let fault: Error | undefined;
+    const finish = (): void => {
+      registrant.agent.stop();
+      if (fault) reject(fault);
+      else resolve();
+    };
+    const end = (error?: Error): void => {
+      fault ??= error;
+      if (phase === "registering") return finish();
+      if (phase === "registered") registrant.agent.unregister();
+      phase = "leaving";
+      setTimeout(finish, GOODBYE_MS).unref();
+    };
+    const leave = (error?: Error): void => {
+      fault ??= error;
+      if (phase !== "registered") return end();
+      registrant.hangUp();
+      setTimeout(end, GOODBYE_MS).unref();
+    };
+    const onRegistration = (state: RegistrationState): void => {
+      if (phase === "leaving" && state.kind === "off") finish();
+      if (phase !== "registering") return;
+      const sentence = faultOf(state, identity);
+      if (sentence !== undefined) return end(new UsageError(sentence));
+      if (state.kind !== "registered") return;
+      phase = "registered";
+      registrant.begin();
+    };
+    const registrant = setUp({ onRegistration, end, leave });
+    registrant.agent.register();
+    setTimeout(() => phase === "registering" && end(new UsageError(noAnswer(identity))), REGISTERED_WITHIN_MS).unref();
+    void untilStopped().then(() => leave());
+  });
+}
+
+/** Why somebody cannot be registered, in a sentence; `undefined` while it may still come. */
+function faultOf(state: RegistrationState, identity: Identity): string | undefined {
+  if (state.kind === "refused") {
+    const { status, reason } = state.response;
+    if (status === 401 || status === 407) return `The device secret of ${identity.user} was not accepted.`;
+    return `The DS does not register ${identity.user}: ${status} ${reason}.`;
+  }
+  return state.kind === "waiting" ? noAnswer(identity) : undefined;
+}
+const noAnswer = ({ ds }: Identity): string => `No answer from a DS at ${ds.host}:${ds.port}.`;
