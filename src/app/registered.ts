@@ -35,13 +35,14 @@ export function whileRegistered(identity: Identity, setUp: (registration: Regist
     const end = (error?: Error): void => {
       fault ??= error;
       if (phase === "registering") return finish();
-      if (phase === "registered") registrant.agent.unregister();
+      if (phase === "leaving") return;
       phase = "leaving";
+      registrant.agent.unregister();
       setTimeout(finish, GOODBYE_MS).unref();
     };
     const leave = (error?: Error): void => {
       fault ??= error;
-      if (phase !== "registered") return end();
+      if (phase === "registering") return end();
       registrant.hangUp();
       setTimeout(end, GOODBYE_MS).unref();
     };

@@ -41,7 +41,7 @@ export async function runWatch(channel: string, flags: WatchFlags): Promise<void
       },
       onFault: (error) => leave(new UsageError(`The stream cannot be received: ${error.message}`)),
     });
-    output.once("error", (error: NodeJS.ErrnoException) => {
+    output.on("error", (error: NodeJS.ErrnoException) => {
       // EPIPE: whoever read our output has gone (e.g. a player was closed), and so do we.
       leave(error.code === "EPIPE" ? undefined : new UsageError(`Cannot write ${flags.output}: ${error.message}`));
     });
