@@ -178,4 +178,6 @@ export const LIMITS = {
   ladderEvents: 20_000,
   /** Streams, media flows, addresses and tokens that a ladder remembers. 1,000..1,000,000. */
   ladderFlows: 10_000,
+  /** Streams that a capture follows, each way counted; the oldest is forgotten first. 1,000..1,000,000. */
+  captureStreams: 10_000,
 } as const;

@@ -1,3 +1,4 @@
+import { octetsOfAddress } from "#base/ip.ts";
 import type { Address } from "./host.ts";
 
 /** 224.0.0.0/4 (RFC 5771) and ff00::/8 (RFC 4291 §2.7). */
@@ -15,16 +16,10 @@ export function addressOfUrl(url: string): Address {
   return { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || (protocol === "wss:" ? 443 : 80)) };
 }
 
-/** Whether that is an IPv4 address, dotted, or an IPv6 address without brackets. */
-export const isNumericHost = (host: string): boolean =>
-  host.includes(":")
-    ? URL.canParse(`http://[${host}]`)
-    : /^(?:\d{1,3}\.){3}\d{1,3}$/.test(host) && URL.canParse(`http://${host}`);
-
 /** What `showAddress` writes: "ip:port" or "[ipv6]:port", port 1..65535; `undefined` for anything else. */
 export function readAddress(text: string): Address | undefined {
   const [, v6, v4, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text) ?? [];
   const host = v6 ?? v4;
   const port = Number(digits);
-  return host !== undefined && isNumericHost(host) && port > 0 && port <= 65_535 ? { host, port } : undefined;
+  return host !== undefined && octetsOfAddress(host) && port > 0 && port <= 65_535 ? { host, port } : undefined;
 }
