@@ -54,6 +54,10 @@ export const LIMITS = {
   sipCalls: 50_000,
   /** Dialogs that one INVITE may make by forking; answers of further ones are dropped. 1..100. */
   sipForks: 16,
+  /** Places that one request may be sent to at once, over all proxies that it meets (RFC 5393 §5.3.3). 1..60. */
+  sipMaxBreadth: 60,
+  /** Clients behind a NAT that one server keeps reachable; further ones must do so themselves. 1,000..1,000,000. */
+  sipNatClients: 50_000,
   /** Contacts of one address-of-record; a REGISTER for more is answered 403. 1..100. */
   sipContacts: 10,
   /** A client that registers follows no Min-Expires above this. s, 3,600..604,800. */
@@ -138,7 +142,17 @@ export const LIMITS = {
   dsGoodbyeMs: 2_000,
   /** Calls to channels at one DS, being set up or running; further ones get 503. 100..100,000. */
   dsCalls: 20_000,
+  /** A broadcaster who has not answered for a viewer by then is given up: CANCEL, 480 (PROTOCOL §5). ms, 5,000..120,000. */
+  broadcasterAnswerMs: 30_000,
+  /** A broadcaster's 200 waits so long for the viewer's ACK before its own (PROTOCOL §5). ms, 100..10,000. */
+  ingestAckMs: 2_000,
+  /** An `ask` channel stays on air for so long after its last viewer left (PROTOCOL §5). ms, 0..600,000. */
+  emptyChannelMs: 10_000,
   // store, registration, http
+  /** Players on /live at one web server; further ones get 503. 1..100,000. */
+  liveStreams: 1_000,
+  /** Octets of a stream that one /live player has not read yet: more, and it is let go. 256 KiB..64 MiB. */
+  liveQueuedBytes: 4 * 1024 * 1024,
   /** Failed sign-ins of one user in `signInWindowMs`; more are refused unread. 3..100. */
   signInFailuresPerUser: 10,
   /** Failed sign-ins from one address in that time. 10..10,000. */

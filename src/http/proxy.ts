@@ -5,6 +5,7 @@ import { LIMITS } from "#base/limits.ts";
 import { mintUserToken, USER_TOKEN_COOKIE } from "#base/user-token.ts";
 import { readAddress } from "#host/addresses.ts";
 import type { BrowserHost } from "#host/host.ts";
+import type { Account } from "#registration/types.ts";
 import type { WebConfig } from "#roles/types.ts";
 import { type Answer, refusal } from "./registration.ts";
 
@@ -30,7 +31,7 @@ export interface ProxyPorts {
   readonly host: BrowserHost;
   readonly operatorKey: Uint8Array;
   /** Whose session cookie this Cookie header holds. */
-  userOf(cookieHeader: string | undefined): Promise<Answer<string>>;
+  holderOf(cookieHeader: string | undefined): Promise<Answer<Pick<Account, "user">>>;
 }
 interface Upstream {
   readonly host: string;
@@ -94,9 +95,9 @@ export class WebSocketProxy {
     const upstream = kind === "sip" ? this.#sip.get(name) : this.#media.get(name.slice(0, name.indexOf(".")));
     if (kind === undefined || upstream === undefined) return NOT_FOUND;
     if (kind === "media") return { ok: true, value: upstream };
-    const user = await this.#ports.userOf(cookie);
-    if (!user.ok) return user;
-    const token = mintUserToken(this.#ports.host, this.#ports.operatorKey, user.value);
+    const holder = await this.#ports.holderOf(cookie);
+    if (!holder.ok) return holder;
+    const token = mintUserToken(this.#ports.host, this.#ports.operatorKey, holder.value.user);
     return { ok: true, value: { ...upstream, cookie: `${USER_TOKEN_COOKIE}=${token}` } };
   }
 

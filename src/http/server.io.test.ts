@@ -153,9 +153,9 @@ test("proxy: when a page's connection is reset, its upstream connection ends too
 });
 
 test("proxy: at its limit a WebSocket gets 503, and is taken again when one has gone (proxiedWebSockets)", async () => {
-  const userOf = async () => ({ ok: true, value: "alice" }) as const;
+  const holderOf = async () => ({ ok: true, value: { user: "alice" } }) as const;
   const proxy = new WebSocketProxy(
-    { host, operatorKey: KEY, userOf },
+    { host, operatorKey: KEY, holderOf },
     { sip: {}, media: { edge1: portOf(upstream) }, origins: [ORIGIN] },
     1,
   );

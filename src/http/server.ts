@@ -5,11 +5,13 @@ import fastify, { type FastifyError, type FastifyInstance } from "fastify";
 import { LIMITS } from "#base/limits.ts";
 import type { Logger } from "#base/log.ts";
 import type { BrowserHost, Timer } from "#host/host.ts";
+import type { Account } from "#registration/types.ts";
 import type { RoleContext, WebConfig } from "#roles/types.ts";
 import type { ApiFailure } from "./api.ts";
 import { apiRoutes, SESSION_COOKIE } from "./api-routes.ts";
 import { EventStream } from "./events.ts";
 import { Guide } from "./guide.ts";
+import { LiveStreams } from "./live.ts";
 import { WebSocketProxy } from "./proxy.ts";
 import { type Answer, NOT_SIGNED_IN, Registration } from "./registration.ts";
 import { type StatusPort, statusRoutes } from "./status.ts";
@@ -59,15 +61,18 @@ export async function webServer(ports: WebServerPorts, config: WebConfig): Promi
   failures(app, ports.log);
   apiRoutes(app, { registration, guide, events, tries: new Tries(host), dsIds: Object.keys(config.sip) });
   statusRoutes(app, ports.status ?? ALIVE);
+  const holderOf = (header: string | undefined) => cookieHolder(app, registration, header);
+  const live = new LiveStreams({ host, operatorKey: ports.operatorKey, holderOf }, config);
+  live.routes(app);
   await page(app, config.pages);
 
-  const userOf = (header: string | undefined) => cookieHolder(app, registration, header);
-  const proxy = new WebSocketProxy({ host, operatorKey: ports.operatorKey, userOf }, config);
+  const proxy = new WebSocketProxy({ host, operatorKey: ports.operatorKey, holderOf }, config);
   app.server.on("upgrade", (request, socket, head) => void proxy.upgrade(request, socket, head));
   app.addHook("preClose", async () => {
     stopRefreshing();
     events.close();
     proxy.close();
+    live.close();
   });
   return {
     app,
@@ -80,11 +85,9 @@ export async function webServer(ports: WebServerPorts, config: WebConfig): Promi
   };
 }
 
-async function cookieHolder(app: FastifyInstance, registration: Registration, header = ""): Promise<Answer<string>> {
+async function cookieHolder(app: FastifyInstance, registration: Registration, header = ""): Promise<Answer<Account>> {
   const session = app.parseCookie(header)[SESSION_COOKIE];
-  if (session === undefined) return NOT_SIGNED_IN;
-  const account = await registration.ask("registration.session", { session });
-  return account.ok ? { ok: true, value: account.value.user } : account;
+  return session === undefined ? NOT_SIGNED_IN : registration.ask("registration.session", { session });
 }
 
 /** Security headers on every answer; changing requests only from the operator's own pages. */

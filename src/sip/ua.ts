@@ -22,7 +22,7 @@ import type { NameAddr, SipRequest, SipResponse, SipUri } from "./wire/message.t
 import { ownUri, sipUri } from "./wire/uri.ts";
 import { nameAddr } from "./wire/values.ts";
 
-export { UdpUplink, type Uplink, WsUplink } from "./uplink.ts";
+export { StreamUplink, UdpUplink, type Uplink, WsUplink } from "./uplink.ts";
 export type { CallEnd, CallId, CallPort, CallUser, Credentials, OutgoingCall, RegistrationState };
 
 /** What happens to a user agent. */
@@ -102,7 +102,18 @@ export class UserAgent implements TransactionUser {
   unregister(): void {
     this.#registration.unregister();
   }
-  /** Where we are registered, or about to be. Without it a call fails at once. */
+  /** A flow for calls of ours alone: nobody is to find us. `opened` or `failed` is called once; a lost flow stays lost. */
+  connect(opened: () => void, failed: () => void): void {
+    this.#uplink.connect(
+      0,
+      (to) => {
+        this.#to = to;
+        opened();
+      },
+      failed,
+    );
+  }
+  /** Where we are registered or connected, or about to be. Without it a call fails at once. */
   get server(): Destination | undefined {
     return this.#to;
   }
