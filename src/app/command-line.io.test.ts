@@ -33,7 +33,7 @@ test("demo --json: one line with the fields of the contract (DESIGN §7)", () =>
   const at = (offset: number): string => `127.0.0.1:${basePort + offset}`;
   const site = (number: number, first: number) => ({
     name: `site${number}`,
-    ds: { udp: at(first), ws: `ws://${at(first + 1)}` },
+    ds: { udp: at(first), tcp: at(first), ws: `ws://${at(first + 1)}` },
     edge: { cops: at(first + 2) },
   });
   const account = (user: string) => ({
@@ -78,7 +78,7 @@ test("demo: where the usual ports are taken it moves on and says so; its banner 
   assert.ok(basePort > 5_060);
   for (const line of [
     /^sipcast is on air: http:\/\/localhost:\d+$/m,
-    new RegExp(`^ {2}site1 {3}SIP udp 127.0.0.1:${basePort}, ws://127.0.0.1:${basePort + 1} {3}COPS`, "m"),
+    new RegExp(`^ {2}site1 {3}SIP .*127.0.0.1:${basePort}, ws://127.0.0.1:${basePort + 1} {3}COPS`, "m"),
     /^ {2}broker {2}COPS 127\.0\.0\.1:\d+$/m,
     /^ {4}alice +alice-demo +alice-device$/m,
     /^ {4}bin\/sipcast watch news -o news\.ts$/m,
