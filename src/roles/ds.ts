@@ -1,13 +1,23 @@
 import { hex, utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import { CLIENT_TYPE, CopsPep, copsKey } from "#cops/index.ts";
-import type { Host, Timer } from "#host/host.ts";
+import { type Host, showAddress, type Timer } from "#host/host.ts";
+import type { Overlay } from "#overlay/types.ts";
 import type { RegistrationPushes, RegistrationTopics } from "#registration/types.ts";
-import { type Binding, Calls, Challenger, Registrar, SipDriver } from "#sip/index.ts";
-import type { SipRequest } from "#sip/wire/message.ts";
-import { ownUri } from "#sip/wire/uri.ts";
+import { type Binding, Calls, Challenger, NatKeeper, portOf, Registrar, SipDriver, SipProxy } from "#sip/index.ts";
+import type { SipRequest, SipUri } from "#sip/wire/message.ts";
+import { ownUri, sipUri } from "#sip/wire/uri.ts";
 import { callIdOf, fromOf, fromTagOf, nameAddr } from "#sip/wire/values.ts";
-import { Admission, CallRecords, ChannelCalls, type ChannelPorts, Directory, DsServer, type OnAir, type Session } from "#tv/index.ts";
+import {
+  Admission,
+  CallRecords,
+  ChannelCalls,
+  type ChannelPorts,
+  Directory,
+  DsServer,
+  type OnAir,
+  type Session,
+} from "#tv/index.ts";
 import { addTransports } from "./ds-transports.ts";
 import type { DsConfig, RoleContext, RunningRole } from "./types.ts";
 
@@ -19,6 +29,7 @@ const SHUTDOWN = 'SIP;cause=503;text="Server stops"';
 export interface RunningDs extends RunningRole {
   readonly calls: ChannelCalls;
   readonly admission: Admission;
+  readonly proxy: SipProxy;
   readonly sip: SipDriver;
   readonly pep: CopsPep;
   readonly records: CallRecords;
@@ -56,6 +67,7 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
       onCancel: (id) => server.onCancel(id),
       onResponse: (response, id, flow) => server.onResponse(response, id, flow),
       onFailure: (id, cause) => server.onFailure(id, cause),
+      onSettled: (id) => server.onSettled(id),
       onFlowClosed: (flow) => server.onFlowClosed(flow),
     },
   );
@@ -91,15 +103,35 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     wallMs: () => host.wallMs(),
   };
   const channelCalls = new ChannelCalls(ports, (request) => fromOf(request)?.uri.user ?? "");
+  const bindings = overlay.table<Binding>("bindings", ["ds"]);
+  const isHere = (uri: SipUri): boolean =>
+    uri.host === config.domain || uri.host === ports.here.hostName || sip.isOwn(uri.host, portOf(uri));
+  const registrar = new Registrar(
+    { table: bindings, host, edgeOf: (register, contact, flow) => proxy.edgeOf(register, contact, flow) },
+    { domain: config.domain },
+  );
+  const proxy: SipProxy = new SipProxy(
+    { transactions: sip, network: sip, location: registrar.location, isHere, isPeer: (uri) => isPeer(overlay, uri), host },
+    operatorKey,
+    config.domain,
+  );
+  const natKeeper = new NatKeeper(
+    { transactions: sip, bindings, flowOf: (row) => proxy.flowOf(row), host },
+    sipUri({ host: config.domain }),
+  );
   const server = new DsServer({
     transactions: sip,
     calls,
-    registrar: new Registrar({ table: overlay.table<Binding>("bindings", ["ds"]), host }, { domain: config.domain }),
+    proxy,
+    registrar,
+    natKeeper,
+    directory,
     challenger: new Challenger({ host, credentials: directory }, operatorKey, {
       realm: config.domain,
       algorithms: config.digest,
     }),
-    isHere: (name) => [config.domain, ports.here.hostName, config.udp.host, config.ws.host].includes(name),
+    isHere,
+    domain: config.domain,
     tag: () => hex(host.random(8)),
   });
   addTransports(sip, context, config);
@@ -107,6 +139,7 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
   return {
     calls: channelCalls,
     admission,
+    proxy,
     tables: ports,
     sip,
     pep,
@@ -120,11 +153,18 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
         admission.stop();
         pep.stop();
         calls.stop();
+        natKeeper.stop();
         sip.stop();
         stopped();
       });
     },
   };
+}
+
+/** Whether a URI is the SIP address of another DS. */
+function isPeer(overlay: Overlay, uri: SipUri): boolean {
+  const at = showAddress({ host: uri.host.replace(/^\[|\]$/g, ""), port: portOf(uri) });
+  return overlay.members("ds").some(({ id, info }) => id !== overlay.self.id && info["sip"] === at);
 }
 
 /** A reservation's own name: from the SIP session's Call-ID and the caller's tag (PROTOCOL §7). */

@@ -119,11 +119,22 @@ export class World {
 
   /** Somebody of that site who owns the channel NAME-tv and is registered. */
   broadcaster(user: string, site: number): WorldBroadcaster {
-    return this.#present(new WorldBroadcaster(this.net, this.#person(user, site), this.#clip));
+    return this.#present(new WorldBroadcaster(this.net, this.signUp(user, site), this.#clip));
   }
   /** Somebody of that site who watches by multicast and is registered. */
   viewer(user: string, site: number): WorldViewer {
-    return this.#present(new WorldViewer(this.net, this.#person(user, site)));
+    return this.#present(new WorldViewer(this.net, this.signUp(user, site)));
+  }
+  /** Signs somebody up whose DS is that of the site [B10], with a machine of his own there. */
+  signUp(user: string, site: number): Identity {
+    const ds = this.#plan.servers[site - 1];
+    if (!ds) throw new Error(`There is no site ${site} in this world`);
+    const deviceSecret = `${user} device`;
+    const channels = [{ name: `${user}-tv`, title: `${user}'s channel`, kbps: CHANNEL_KBPS }];
+    const account = { user, password: `${user} password`, deviceSecret, home: ds.id, accessKbps: this.#lineKbps, channels };
+    this.#accounts.push(account);
+    this.#ensure(account);
+    return { user, domain: DOMAIN, deviceSecret, ds: ds.udp, localHost: `10.0.${site}.${100 + this.#accounts.length}` };
   }
   #present<P extends WorldBroadcaster | WorldViewer>(person: P): P {
     person.arrive();
@@ -141,17 +152,6 @@ export class World {
     return host;
   }
 
-  /** Signs somebody up whose DS is that of the site [B10]. */
-  #person(user: string, site: number): Identity {
-    const ds = this.#plan.servers[site - 1];
-    if (!ds) throw new Error(`There is no site ${site} in this world`);
-    const deviceSecret = `${user} device`;
-    const channels = [{ name: `${user}-tv`, title: `${user}'s channel`, kbps: CHANNEL_KBPS }];
-    const account = { user, password: `${user} password`, deviceSecret, home: ds.id, accessKbps: this.#lineKbps, channels };
-    this.#accounts.push(account);
-    this.#ensure(account);
-    return { user, domain: DOMAIN, deviceSecret, ds: ds.udp, localHost: `10.0.${site}.${100 + this.#accounts.length}` };
-  }
   #ensure(account: SampleAccount): void {
     this.operator.registration?.registration.ensureAccount(account, () => undefined);
   }

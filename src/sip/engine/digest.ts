@@ -58,7 +58,7 @@ const digestsIn = (fields: readonly HeaderField[], name: string): DigestParams[]
   fields.flatMap((field) => (field.name === name ? (parseDigest(field.value) ?? []) : []));
 
 /** Takes as long whatever differs. */
-function sameText(a: string, b: string): boolean {
+export function sameText(a: string, b: string): boolean {
   let difference = a.length ^ b.length;
   for (let at = 0; at < a.length; at++) difference |= a.charCodeAt(at) ^ b.charCodeAt(at);
   return difference === 0;

@@ -18,6 +18,8 @@ export type Binding = {
   readonly received: string;
   /** Names the flow to the server that answered, in that run of it. */
   readonly flow: string;
+  /** Goes before the Path: that server's own entry, where the client is reached by that flow alone (RFC 5626 §6). */
+  readonly edge?: string;
 };
 
 export interface BindingRow {

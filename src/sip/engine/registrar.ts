@@ -26,6 +26,8 @@ import type { Flow } from "./ports.ts";
 export interface RegistrarPorts {
   readonly table: BindingTable;
   readonly host: Pick<Clock, "nowMs"> & Pick<Entropy, "random">;
+  /** The binding's `edge`: what the proxy at this server wants to be reached by. */
+  readonly edgeOf?: (register: SipRequest, contact: NameAddr, flow: Flow) => string | undefined;
 }
 export interface RegistrarConfig {
   /** Whose addresses-of-record these are. */
@@ -166,6 +168,7 @@ export class Registrar {
     const { key, before, instance, regId } = change;
     if (change.expiresSec === 0) return before ? this.location.remove(key) : SAFE;
     const cseq = cseqOf(request)?.number ?? 0;
+    const edge = this.#ports.edgeOf?.(request, change.contact, flow);
     const value: Binding = {
       aor,
       contact: formatNameAddr({ ...change.contact, params: without(change.contact.params, "expires") }),
@@ -178,6 +181,7 @@ export class Registrar {
         sipUri({ host: hostInUri(flow.remote.host), port: flow.remote.port, params: new Map([["transport", flow.transport]]) }),
       ),
       flow: `${this.#run}/${flow.id}`,
+      ...(edge !== undefined && { edge }),
     };
     const order = before ? Math.max(cseq, before.order + 1) : cseq; // another Call-ID may count from 1
     const ticket = this.location.put(key, value, order, change.expiresSec);

@@ -1,40 +1,99 @@
 import type { Calls } from "#sip/engine/calls.ts";
-import type { Challenger } from "#sip/engine/digest.ts";
+import type { ChallengeAs, Challenger } from "#sip/engine/digest.ts";
+import { aorOf } from "#sip/engine/location.ts";
+import type { NatKeeper } from "#sip/engine/nat-keeper.ts";
 import type { ClientTxId, Flow, ServerTxId, TransactionPort, TransactionUser } from "#sip/engine/ports.ts";
+import type { SipProxy } from "#sip/engine/proxy.ts";
 import type { Registrar } from "#sip/engine/registrar.ts";
 import { response } from "#sip/wire/builders.ts";
-import type { SipRequest, SipResponse } from "#sip/wire/message.ts";
+import type { SipRequest, SipResponse, SipUri } from "#sip/wire/message.ts";
+import { sipUri } from "#sip/wire/uri.ts";
 import { fromOf, toTagOf } from "#sip/wire/values.ts";
+import type { Directory } from "./directory.ts";
 
 export interface DsServerPorts {
   readonly transactions: TransactionPort;
   readonly calls: Calls;
+  readonly proxy: SipProxy;
   readonly registrar: Registrar;
+  readonly natKeeper: NatKeeper;
   readonly challenger: Challenger;
-  /** Whether a Request-URI's host is this server: the domain, one of its own names or addresses (PROTOCOL §9). */
-  readonly isHere: (host: string) => boolean;
+  readonly directory: Directory;
+  /** Whether a URI is this server's: the domain, one of its own names or addresses (PROTOCOL §9). */
+  readonly isHere: (uri: SipUri) => boolean;
+  readonly domain: string;
   /** Tags of responses outside dialogs. */
   readonly tag: () => string;
 }
 
 const ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER";
 
-/** The transaction user of a DS [B2]: finds out who is asking, and hands the request to the service whose matter it is. */
+/**
+ * The transaction user of a DS [B2]: finds out who is asking, and hands the request to the service whose matter it is. What
+ * is for a person is proxied, what is for a channel is answered here (PROTOCOL §1).
+ */
 export class DsServer implements TransactionUser {
   readonly #ports: DsServerPorts;
-  /** Requests refused because a user spoke in another's name. */
-  readonly dropped = { foreignFrom: 0 };
+  readonly dropped = {
+    /** Requests refused because a user spoke in another's name. */
+    foreignFrom: 0,
+    /** Requests to people refused because they came from strangers. */
+    strangers: 0,
+  };
 
   constructor(ports: DsServerPorts) {
     this.#ports = ports;
   }
 
-  onRequest(request: SipRequest, id: ServerTxId, flow: Flow): void {
-    if (toTagOf(request) !== undefined) {
-      this.#ports.calls.onRequest(request, id, flow);
+  onRequest(received: SipRequest, id: ServerTxId, flow: Flow): void {
+    const { proxy, calls, isHere } = this.#ports;
+    const came = proxy.arrived(received);
+    if (came === undefined) return this.#answer(received, id, 400);
+    const pass = proxy.passOf(came);
+    if (pass === "forged") return this.#answer(received, id, 403);
+    const { request } = came;
+    const here = isHere(request.uri);
+    if (pass) {
+      if (pass.flowId !== "" || !here) return proxy.relay(request, id, flow, pass.flowId);
+      return this.#toPerson(request, id, flow);
+    }
+    if (toTagOf(request) !== undefined) calls.onRequest(request, id, flow);
+    else if (here) this.#onNew(request, id, flow);
+    else this.#answer(request, id, 404);
+  }
+  onAck(request: SipRequest, flow: Flow): void {
+    if (!this.#ports.proxy.onAck(request)) this.#ports.calls.onAck(request, flow);
+  }
+  onCancel(id: ServerTxId): void {
+    if (!this.#ports.proxy.onCancel(id)) this.#ports.calls.onCancel(id);
+  }
+  onResponse(answer: SipResponse, id: ClientTxId, flow: Flow): void {
+    const { proxy, natKeeper, calls } = this.#ports;
+    if (!proxy.onResponse(answer, id) && !natKeeper.onResponse(answer, id)) calls.onResponse(answer, id, flow);
+  }
+  onFailure(id: ClientTxId, cause: "timeout" | "transport"): void {
+    const { proxy, natKeeper, calls } = this.#ports;
+    if (!proxy.onFailure(id, cause) && !natKeeper.onFailure(id)) calls.onFailure(id, cause);
+  }
+  onSettled(id: ClientTxId): void {
+    this.#ports.proxy.onSettled(id);
+  }
+  /** Whoever was on a connection is gone with it: nothing of his stays reserved, nothing rings for him. */
+  onFlowClosed(flow: Flow): void {
+    for (const call of this.#ports.calls.callsOn(flow)) this.#ports.calls.end(call);
+    this.#ports.proxy.onFlowClosed(flow);
+    this.#ports.registrar.onFlowClosed(flow);
+  }
+
+  /** Outside of any dialog, and for this server, a channel or a person of the domain. */
+  #onNew(request: SipRequest, id: ServerTxId, flow: Flow): void {
+    const { directory, calls } = this.#ports;
+    const { user } = request.uri;
+    if (request.method === "REGISTER") return this.#register(request, id, flow);
+    if (directory.subscriber(user)) {
+      if (this.#maySpeak(request, id, flow)) this.#toPerson(request, id, flow);
       return;
     }
-    if (!this.#ports.isHere(request.uri.host)) return this.#answer(request, id, 404);
     switch (request.method) {
       case "OPTIONS":
         return this.#answer(request, id, 200, [
@@ -42,54 +101,54 @@ export class DsServer implements TransactionUser {
           ["Accept", "application/sdp"],
           ["Supported", "path, outbound"],
         ]);
-      case "REGISTER":
-        return this.#register(request, id, flow);
       case "INVITE":
-        if (this.#speaker(request, id, flow) !== undefined) this.#ports.calls.onRequest(request, id, flow);
+        if (this.#speaker(request, id, flow, "server") !== undefined) calls.onRequest(request, id, flow);
         return;
       case "BYE":
         return this.#answer(request, id, 481);
       default:
+        if (user !== "" && !directory.channel(user)) return this.#answer(request, id, 404);
         return this.#answer(request, id, 405, [["Allow", ALLOW]]);
     }
   }
-  onAck(request: SipRequest, flow: Flow): void {
-    this.#ports.calls.onAck(request, flow);
-  }
-  onCancel(id: ServerTxId): void {
-    this.#ports.calls.onCancel(id);
-  }
-  onResponse(answer: SipResponse, id: ClientTxId, flow: Flow): void {
-    this.#ports.calls.onResponse(answer, id, flow);
-  }
-  onFailure(id: ClientTxId, cause: "timeout" | "transport"): void {
-    this.#ports.calls.onFailure(id, cause);
-  }
-  /** Whoever was on a connection is gone with it: nothing of his stays reserved. */
-  onFlowClosed(flow: Flow): void {
-    for (const call of this.#ports.calls.callsOn(flow)) this.#ports.calls.end(call);
-    this.#ports.registrar.onFlowClosed(flow);
-  }
 
   #register(request: SipRequest, id: ServerTxId, flow: Flow): void {
-    const user = this.#authenticated(request, id, flow);
+    const user = this.#authenticated(request, id, flow, "server");
     if (user === undefined) return;
     const { response: answer, ticket } = this.#ports.registrar.onRegister(request, flow, user);
     this.#ports.transactions.respond(id, answer, ticket);
   }
 
+  /** The sender has shown that he is one of the domain's users; otherwise the request has been answered. */
+  #maySpeak(request: SipRequest, id: ServerTxId, flow: Flow): boolean {
+    const from = fromOf(request)?.uri;
+    if (flow.user === undefined && (from === undefined || !this.#ports.isHere(from))) {
+      this.dropped.strangers++;
+      this.#answer(request, id, 403);
+      return false;
+    }
+    return this.#speaker(request, id, flow, "proxy") !== undefined;
+  }
+  #toPerson(request: SipRequest, id: ServerTxId, flow: Flow): void {
+    const { proxy, directory, domain } = this.#ports;
+    const { user } = request.uri;
+    if (!directory.subscriber(user)) this.#answer(request, id, 404);
+    else proxy.toUser(request, id, flow, aorOf(sipUri({ user, host: domain })));
+  }
+
   /** The authenticated user, who must be the one in From; otherwise the request has been answered. */
-  #speaker(request: SipRequest, id: ServerTxId, flow: Flow): string | undefined {
-    const user = this.#authenticated(request, id, flow);
-    if (user === undefined || fromOf(request)?.uri.user === user) return user;
+  #speaker(request: SipRequest, id: ServerTxId, flow: Flow, as: ChallengeAs): string | undefined {
+    const user = this.#authenticated(request, id, flow, as);
+    const from = fromOf(request)?.uri;
+    if (user === undefined || (from && from.user === user && this.#ports.isHere(from))) return user;
     this.dropped.foreignFrom++;
     this.#answer(request, id, 403);
     return undefined;
   }
   /** By the connection's handshake (PROTOCOL §14) or by digest; a challenge has been sent when there is none. */
-  #authenticated(request: SipRequest, id: ServerTxId, flow: Flow): string | undefined {
+  #authenticated(request: SipRequest, id: ServerTxId, flow: Flow, as: ChallengeAs): string | undefined {
     if (flow.user !== undefined) return flow.user;
-    const outcome = this.#ports.challenger.check(request, "server");
+    const outcome = this.#ports.challenger.check(request, as);
     if (outcome.ok) return outcome.user;
     this.#answer(request, id, outcome.status, outcome.headers);
     return undefined;

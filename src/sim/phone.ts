@@ -1,0 +1,79 @@
+import type { Identity } from "#client/agents.ts";
+import type { Host } from "#host/host.ts";
+import {
+  type CallEnd,
+  type CallId,
+  type RegistrationState,
+  UdpUplink,
+  UserAgent,
+  type UserAgentUser,
+  WsUplink,
+} from "#sip/ua.ts";
+import type { SipResponse } from "#sip/wire/message.ts";
+import type { SimNetwork } from "./types.ts";
+
+const SIP_PORT = 5060;
+
+/** A person's telephone on a simulated network: what happened to it is in `told`. It answers as `on` says. */
+export class Phone implements UserAgentUser {
+  readonly host: Host;
+  readonly ua: UserAgent;
+  /** e.g. "registered", "180", "answered", "invite", "established", "ended bye". */
+  readonly told: string[] = [];
+  readonly ends: CallEnd[] = [];
+  /** Default: it rings and does nothing. */
+  onRing: (call: CallId) => void = () => undefined;
+  readonly #name: string;
+  readonly #net: SimNetwork;
+
+  /** `ws`: reaches its DS by WebSocket at that URL, else over UDP. */
+  constructor(net: SimNetwork, identity: Identity, name = identity.user, ws?: string) {
+    const { user, domain, deviceSecret, ds, localHost } = identity;
+    this.#net = net;
+    this.#name = name;
+    this.host = net.host(name, localHost);
+    const uplink =
+      ws === undefined ? new UdpUplink(this.host, { host: localHost, port: SIP_PORT }, [ds]) : new WsUplink(this.host, [ws]);
+    this.ua = new UserAgent(this.host, uplink, { user, domain, credentials: { user, password: deviceSecret } }, this);
+    this.ua.register();
+  }
+
+  /** What it was told since the last look. */
+  look(): readonly string[] {
+    return this.told.splice(0);
+  }
+  call(user: string): CallId {
+    return this.ua.invite({ to: user });
+  }
+  accept(call: CallId): void {
+    this.ua.calls.accept(call, { contact: this.ua.contact() });
+  }
+
+  onRegistration({ kind }: RegistrationState): void {
+    this.#tell(kind);
+  }
+  onInvite(call: CallId): void {
+    this.#tell("invite");
+    this.ua.calls.ring(call, 180);
+    this.onRing(call);
+  }
+  onProvisional(_call: CallId, { status }: SipResponse): void {
+    if (status > 100) this.#tell(`${status}`);
+  }
+  onAnswered(call: CallId): void {
+    this.#tell("answered");
+    this.ua.calls.ack(call);
+  }
+  onEstablished(): void {
+    this.#tell("established");
+  }
+  onEnded(_call: CallId, end: CallEnd): void {
+    this.ends.push(end);
+    const more = end.kind === "rejected" ? ` ${end.response.status}` : end.kind === "failed" ? ` ${end.cause}` : "";
+    this.#tell(`ended ${end.kind}${more}`);
+  }
+  #tell(what: string): void {
+    this.told.push(what);
+    this.#net.note(`${this.#name} ${what}`);
+  }
+}

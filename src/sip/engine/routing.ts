@@ -1,0 +1,106 @@
+/** Where a request goes next: what a proxy reads from and writes into Route and Record-Route (RFC 3261 §16.4, §16.6). */
+
+import { LIMITS } from "#base/limits.ts";
+import { isNumericHost } from "#host/addresses.ts";
+import { Headers } from "../wire/headers.ts";
+import type { SipRequest, SipUri } from "../wire/message.ts";
+import { formatNameAddr, nameAddr, numberOf, parseNameAddr } from "../wire/values.ts";
+import type { Destination, TransportName } from "./ports.ts";
+
+const DEFAULT_PORT = { udp: 5060, tcp: 5060, tls: 5061, ws: 80, wss: 443 } as const;
+const isTransport = (name: string): name is TransportName => Object.hasOwn(DEFAULT_PORT, name);
+
+/** The transport that a URI asks for (RFC 3263 §4.1); `undefined` = one that nobody here knows. */
+export function transportOf({ scheme, params }: SipUri): TransportName | undefined {
+  const named = params.get("transport");
+  const name = typeof named === "string" ? named.toLowerCase() : scheme === "sips" ? "tls" : "udp";
+  if (!isTransport(name)) return undefined;
+  if (scheme === "sip") return name;
+  return name === "ws" || name === "wss" ? "wss" : "tls";
+}
+/** With the default of its transport. */
+export const portOf = (uri: SipUri): number => uri.port ?? DEFAULT_PORT[transportOf(uri) ?? "udp"];
+
+/**
+ * The address that a URI means; `undefined` where it has a name, which nobody here resolves. `maddr` is not obeyed, as
+ * with Via: it would let a stranger aim our requests.
+ */
+export function destinationOf(uri: SipUri): Destination | undefined {
+  const transport = transportOf(uri);
+  const host = uri.host.replace(/^\[|\]$/g, "");
+  return transport && isNumericHost(host) ? { transport, host, port: portOf(uri) } : undefined;
+}
+
+export interface Arrived {
+  readonly request: SipRequest;
+  /** The last of our own Routes that it came by: its user part is a flow token. */
+  readonly own: SipUri | undefined;
+}
+
+/** The request without the Routes that led it here, and as it was before a strict router (§16.4); `undefined` = malformed. */
+export function arrived(request: SipRequest, isOwn: (uri: SipUri) => boolean): Arrived | undefined {
+  if (!request.headers.has("route") && !request.uri.params.has("lr")) return { request, own: undefined };
+  const routes = request.headers.list("route");
+  let { uri } = request;
+  let own: SipUri | undefined;
+  if (uri.params.has("lr") && isOwn(uri)) {
+    const target = parseNameAddr(routes.pop() ?? "");
+    if (target === undefined) return undefined;
+    own = uri;
+    uri = target.uri;
+  }
+  for (let text = routes[0]; text !== undefined; text = routes[0]) {
+    const first = parseNameAddr(text);
+    if (first === undefined) return undefined;
+    if (!isOwn(first.uri)) break;
+    own = first.uri;
+    routes.shift();
+  }
+  const headers = request.headers.clone().remove("route");
+  for (const route of routes) headers.add("route", route);
+  return { request: { ...request, uri, headers }, own };
+}
+
+/** One place that a request is sent to. */
+export interface Hop {
+  /** The Request-URI there. */
+  readonly uri: SipUri;
+  /** Goes before the Routes that the request has. */
+  readonly routes: readonly string[];
+  readonly to: Destination;
+}
+
+/** What is changed in a copy besides Request-URI and Route (§16.6 steps 3 and 4, RFC 5393 §5.3.3). */
+export interface CopySettings {
+  readonly maxForwards: number;
+  readonly maxBreadth: number;
+  /** From the one that faces the hop to the one that faces the sender. */
+  readonly recordRoutes: readonly string[];
+}
+
+/** The copy that goes to a hop (§16.6 steps 1 to 6). Credentials for us end here (§22.3). */
+export function copyFor(request: SipRequest, hop: Hop, settings: CopySettings, realm: string): SipRequest {
+  const headers = new Headers();
+  for (const value of settings.recordRoutes) headers.add("record-route", value);
+  for (const route of hop.routes) headers.add("route", route);
+  for (const { name, value } of request.headers.fields()) {
+    if (name === "max-forwards" || name === "max-breadth") continue;
+    if (name === "proxy-authorization" && value.includes(`realm="${realm}"`)) continue;
+    headers.add(name, value);
+  }
+  headers.add("max-forwards", String(settings.maxForwards)).add("max-breadth", String(settings.maxBreadth));
+  return strictly({ ...request, uri: hop.uri, headers });
+}
+
+/** Before a strict router the Request-URI is its own, and the real one the last Route (§16.6 step 6). */
+function strictly(request: SipRequest): SipRequest {
+  const text = request.headers.first("route");
+  const first = text === undefined ? undefined : parseNameAddr(text);
+  if (first === undefined || first.uri.params.has("lr")) return request;
+  request.headers.replaceFirst("route").add("route", formatNameAddr(nameAddr(request.uri)));
+  return { ...request, uri: first.uri };
+}
+
+/** How many branches at once the request may still make (RFC 5393 §5.3.3). */
+export const breadthOf = (request: SipRequest): number =>
+  Math.min(numberOf(request, "max-breadth") ?? LIMITS.sipMaxBreadth, LIMITS.sipMaxBreadth);

@@ -1,0 +1,186 @@
+/** Calls between people through the DSs of a whole operator [B2], PROTOCOL §1, §9, §13. */
+import assert from "node:assert/strict";
+import { Phone } from "#sim/phone.ts";
+import type { SimNetwork } from "#sim/types.ts";
+import { type World, world, worldTest } from "#sim/world.ts";
+
+const WS = "ws://10.0.1.1:5061/";
+const SETTLE_MS = 100_000; // longer than any transaction lives
+
+interface Line {
+  readonly w: World;
+  readonly alice: Phone;
+  readonly bob: Phone;
+}
+/** Alice at site 1 and Bob at `site`, registered. */
+function line(net: SimNetwork, site = 1, ws: { alice?: boolean; bob?: boolean } = {}): Line {
+  const w = world(net, { sites: 2 });
+  const phone = (user: string, at: number, overWs = false): Phone =>
+    new Phone(net, w.signUp(user, at), user, overWs ? WS.replace("1.1", `${at}.1`) : undefined);
+  const [alice, bob] = [phone("alice", 1, ws.alice), phone("bob", site, ws.bob)];
+  w.run(1_000);
+  assert.deepEqual(
+    [alice.look(), bob.look()].map((told) => told.at(-1)),
+    ["registered", "registered"],
+  );
+  return { w, alice, bob };
+}
+/** No server remembers anything of any call. */
+function assertQuiet({ operator }: World): void {
+  for (const { proxy, sip } of operator.servers) {
+    assert.deepEqual([proxy.pending, sip.transactions], [0, { client: 0, server: 0 }]);
+  }
+}
+
+const PLACES: { name: string; site: number; ws: { alice?: boolean; bob?: boolean } }[] = [
+  { name: "both over UDP at one DS", site: 1, ws: {} },
+  { name: "over UDP at two DSs", site: 2, ws: {} },
+  { name: "a page calls a telephone at another DS", site: 2, ws: { alice: true } },
+  { name: "a telephone calls a page at another DS", site: 2, ws: { bob: true } },
+  { name: "two pages at one DS", site: 1, ws: { alice: true, bob: true } },
+  { name: "two pages at two DSs", site: 2, ws: { alice: true, bob: true } },
+];
+for (const { name, site, ws } of PLACES) {
+  for (const leaver of ["alice", "bob"] as const) {
+    worldTest(`${name}: ring, answer, talk, ${leaver} hangs up (RFC 3261 §16, RFC 5626 §5.3)`, (net) => {
+      const { w, ...phones } = line(net, site, ws);
+      const { alice, bob } = phones;
+      let answered = 0;
+      bob.onRing = (call) => {
+        answered = call;
+      };
+      const call = alice.call("bob");
+      w.run(500);
+      assert.deepEqual([alice.look(), bob.look()], [["180"], ["invite"]]);
+      bob.accept(answered);
+      w.run(500);
+      assert.deepEqual([alice.look(), bob.look()], [["answered"], ["established"]]);
+      phones[leaver].ua.calls.end(leaver === "alice" ? call : answered);
+      w.run(500);
+      const [local, bye] = [["ended local"], ["ended bye"]];
+      assert.deepEqual([alice.look(), bob.look()], leaver === "alice" ? [local, bye] : [bye, local]);
+      w.run(SETTLE_MS);
+      assertQuiet(w);
+    });
+  }
+}
+
+worldTest("busy, refused everywhere: the caller hears what the called said (RFC 3261 §16.7)", (net) => {
+  const { w, alice, bob } = line(net, 2);
+  for (const status of [486, 603]) {
+    bob.onRing = (call) => bob.ua.calls.reject(call, status);
+    alice.call("bob");
+    w.run(500);
+    assert.equal(alice.look().at(-1), `ended rejected ${status}`);
+  }
+});
+
+worldTest("nobody of that name: 404; nobody there: 480", (net) => {
+  const { w, alice } = line(net);
+  w.signUp("carol", 2);
+  alice.call("nobody");
+  alice.call("carol");
+  w.run(500);
+  assert.deepEqual([...alice.look()].sort(), ["ended rejected 404", "ended rejected 480"]);
+});
+
+for (let atMs = 0; atMs <= 60; atMs += 5) {
+  worldTest(
+    `the caller gives up ${atMs} ms after calling, whatever crosses: both ends know, nothing is left (RFC 3261 §16.10)`,
+    (net) => {
+      const { w, alice, bob } = line(net, 2);
+      bob.onRing = (call) => bob.host.timer(bob.host.nowMs() + 15, () => bob.accept(call));
+      for (const [a, b] of [
+        ["alice", "ds1"],
+        ["ds1", "bob"],
+      ] as const)
+        net.setFaults(a, b, { delayMs: 5 });
+      const call = alice.call("bob");
+      w.run(atMs);
+      alice.ua.calls.end(call);
+      w.run(SETTLE_MS);
+      assert.equal(alice.look().at(-1), "ended local");
+      assert.match(bob.look().at(-1) ?? "ended bye", /^ended (?:canceled|bye)$/);
+      assertQuiet(w);
+    },
+    { seeds: 1 },
+  );
+}
+
+worldTest(
+  "two devices ring; who answers first has the call, the other is told that it was taken (RFC 3261 §16.7, RFC 3326)",
+  (net) => {
+    const { w, alice, bob } = line(net, 2, { bob: true });
+    const desk = new Phone(net, { ...w.signUp("bob", 2), ds: { host: "10.0.1.1", port: 5060 } }, "desk");
+    w.run(1_000);
+    desk.look();
+    desk.onRing = (call) => desk.host.timer(desk.host.nowMs() + 300, () => desk.accept(call));
+    alice.call("bob");
+    w.run(1_000);
+    assert.deepEqual(
+      [bob.look(), desk.look()],
+      [
+        ["invite", "ended canceled"],
+        ["invite", "established"],
+      ],
+    );
+    assert.deepEqual(alice.look(), ["180", "180", "answered"]);
+    assert.match(net.ladder(), /CANCEL/);
+  },
+);
+
+worldTest("one device declines for all: the other stops ringing (RFC 3261 §16.7 step 5)", (net) => {
+  const { w, alice, bob } = line(net, 2);
+  const desk = new Phone(net, w.signUp("bob", 2), "desk");
+  w.run(1_000);
+  desk.look();
+  desk.onRing = (call) => desk.ua.calls.reject(call, 603);
+  alice.call("bob");
+  w.run(1_000);
+  assert.deepEqual(
+    [bob.look(), desk.look()],
+    [
+      ["invite", "ended canceled"],
+      ["invite", "ended local"],
+    ],
+  );
+  assert.equal(alice.look().at(-1), "ended rejected 603");
+});
+
+worldTest("over lines that lose a quarter of all datagrams every call ends once at both ends", (net) => {
+  const { w, alice, bob } = line(net, 2);
+  bob.onRing = (call) => bob.accept(call);
+  for (const [a, b] of [
+    ["alice", "ds1"],
+    ["ds1", "bob"],
+    ["ds2", "bob"],
+    ["ds1", "ds2"],
+  ] as const) {
+    net.setFaults(a, b, { loss: 0.25, duplicate: 0.1, delayMs: 10, jitterMs: 30 });
+  }
+  const calls = Array.from({ length: 6 }, () => alice.call("bob"));
+  w.run(15_000);
+  for (const call of calls) alice.ua.calls.end(call);
+  w.run(200_000);
+  assert.equal(alice.ends.length, 6);
+  assert.equal(bob.ends.length, bob.told.filter((what) => what === "invite").length);
+  assertQuiet(w);
+});
+
+worldTest("a page that rings somebody and vanishes: the telephone stops ringing", (net) => {
+  const { w, alice, bob } = line(net, 2, { alice: true });
+  alice.call("bob");
+  w.run(500);
+  alice.ua.stop();
+  w.run(500);
+  assert.deepEqual(bob.look(), ["invite", "ended canceled"]);
+});
+
+worldTest("the flow of a page is gone though its row is still there: 480 (RFC 5626 §5.3.1)", (net) => {
+  const { w, alice } = line(net, 2, { bob: true });
+  w.kill("ds2");
+  w.restart("ds2");
+  alice.call("bob");
+  w.run(1_000);
+  assert.equal(alice.look().at(-1), "ended rejected 480");
+});
