@@ -1,7 +1,7 @@
 /** Where a request goes next: what a proxy reads from and writes into Route and Record-Route (RFC 3261 §16.4, §16.6). */
 
+import { octetsOfAddress } from "#base/ip.ts";
 import { LIMITS } from "#base/limits.ts";
-import { isNumericHost } from "#host/addresses.ts";
 import { Headers } from "../wire/headers.ts";
 import type { SipRequest, SipUri } from "../wire/message.ts";
 import { formatNameAddr, nameAddr, numberOf, parseNameAddr } from "../wire/values.ts";
@@ -28,7 +28,7 @@ export const portOf = (uri: SipUri): number => uri.port ?? DEFAULT_PORT[transpor
 export function destinationOf(uri: SipUri): Destination | undefined {
   const transport = transportOf(uri);
   const host = uri.host.replace(/^\[|\]$/g, "");
-  return transport && isNumericHost(host) ? { transport, host, port: portOf(uri) } : undefined;
+  return transport && octetsOfAddress(host) ? { transport, host, port: portOf(uri) } : undefined;
 }
 
 export interface Arrived {
