@@ -4,9 +4,13 @@ import { fromHex, hex } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Host, StreamPort } from "#host/host.ts";
 import { type SimNetwork, simTest } from "#sim/index.ts";
+import { copsKey } from "./engine/integrity.ts";
+import { plain } from "./engine/messages.ts";
 import { CLIENT_TYPE, type CopsRequest, type Decision, type PdpUser, type PepUser } from "./engine/types.ts";
 import { CopsPdp, type CopsPdpConfig } from "./pdp.ts";
 import { CopsPep, type CopsPepConfig } from "./pep.ts";
+import { COPS_ERROR } from "./wire/grammar.ts";
+import { CopsFramer, type CopsMessage, encodeMessage, objectOf } from "./wire/message.ts";
 
 const { admission, provisioning } = CLIENT_TYPE;
 const PDP_ADDRESS = { host: "127.0.2.1", port: 3288 };
@@ -336,4 +340,119 @@ simTest("a loss voids what waits, too", (net) => {
     atPdp.filter((line) => line.startsWith("request")),
     [],
   );
+});
+
+const KEY = copsKey({ keyId: 7, key: "a secret of 16 octets or more" });
+const NEXT_KEY = copsKey({ keyId: 8, key: "the secret that comes after it" });
+simTest("with a key nothing passes that is not sealed by it, and both sides count up (RFC 2748 §4.1)", (net) => {
+  const { told: atPdp } = startPdp(net, {}, { integrity: [KEY, NEXT_KEY] });
+  const peps = [KEY, NEXT_KEY].map((integrity, at) => startPep(net, `ds${at + 1}`, {}, { integrity }));
+  net.run(100);
+  for (const { pep } of peps) pep.request(admission, JOIN);
+  net.run(60_000); // keep-alives too
+  for (const { told, pep } of peps) {
+    assert.deepEqual(told, ["opened 9101", "opened 9102", "install 00000001"]);
+    assert.equal(pep.counters.badMessages, 0);
+  }
+  assert.equal(atPdp.filter((line) => line.startsWith("gone")).length, 0);
+});
+for (const [name, integrity, keys] of [
+  ["a PEP without a key", undefined, [KEY]],
+  ["a PEP with another key", NEXT_KEY, [KEY]],
+  ["a PEP with another secret", { ...NEXT_KEY, keyId: KEY.keyId }, [KEY]],
+  ["a PDP without a key", KEY, []],
+] as const) {
+  simTest(`${name} opens nothing, and goes on trying (RFC 2748 §4.1)`, (net) => {
+    const { told: atPdp, pdp } = startPdp(net, {}, { integrity: keys });
+    const { told } = startPep(net, "ds1", {}, integrity ? { integrity } : {});
+    net.run(10_000);
+    assert.deepEqual([told, atPdp], [[], []]);
+    assert.ok(pdp.counters.received > 2);
+  });
+}
+
+/** A PDP of another make that says this and nothing else to whoever connects; what it was sent. */
+function scriptedPdp(net: SimNetwork, name: string, host: string, answer: (received: CopsMessage) => readonly CopsMessage[]) {
+  const received: CopsMessage[] = [];
+  net.host(name, host).listen(
+    { host, port: 3288 },
+    {},
+    {
+      accept: (stream) => {
+        const framer = new CopsFramer();
+        return {
+          data: (bytes) => {
+            framer.push(bytes);
+            for (let next = framer.next(); next.status === "ok"; next = framer.next()) {
+              received.push(next.value);
+              for (const message of answer(next.value)) stream.send(encodeMessage(message));
+            }
+          },
+          closed: () => undefined,
+        };
+      },
+      failed: assert.fail,
+    },
+  );
+  return received;
+}
+const redirectTo =
+  (address: string) =>
+  ({ op, clientType }: CopsMessage): readonly CopsMessage[] =>
+    op === "OPN"
+      ? [
+          plain("CC", clientType, [
+            { kind: "error", code: COPS_ERROR.redirect, subCode: 0 },
+            { kind: "pdpRedirect4", address, port: 3288 },
+          ]),
+        ]
+      : [];
+
+simTest(
+  "a PEP goes where it is sent, names the last PDP that it used, and comes back when that one is gone (RFC 2748 §2.2.13)",
+  (net) => {
+    const atFirst = scriptedPdp(net, "first", "127.0.2.9", redirectTo(PDP_ADDRESS.host));
+    startPdp(net);
+    const { told } = startPep(net, "ds1", {}, { peer: { host: "127.0.2.9", port: 3288 } });
+    net.run(1_000);
+    assert.deepEqual(told, ["opened 9101", "opened 9102"]);
+    assert.equal(atFirst.filter((message) => objectOf(message, "lastPdp4")).length, 0); // none before the first (§2.2.14)
+    net.kill("edge");
+    net.run(1_000);
+    const lastPdp = { kind: "lastPdp4", address: PDP_ADDRESS.host, port: 3288 };
+    assert.deepEqual(objectOf(atFirst.filter(({ op }) => op === "OPN").at(-1) ?? assert.fail(), "lastPdp4"), lastPdp);
+  },
+);
+
+simTest("PDPs that send a PEP to one another do not keep it busy: a redirection is followed once (RFC 2748 §2.3)", (net) => {
+  const peer = { host: "127.0.2.8", port: 3288 };
+  const received = [
+    scriptedPdp(net, "first", peer.host, redirectTo("127.0.2.9")),
+    scriptedPdp(net, "second", "127.0.2.9", redirectTo(peer.host)),
+  ];
+  startPep(net, "ds1", {}, { peer });
+  net.run(30_000);
+  const opens = received.map((messages) => messages.filter(({ op }) => op === "OPN").length / 2);
+  assert.equal(opens[0], opens[1]);
+  assert.ok((opens[0] ?? 0) < 20, `${opens[0]} times`);
+});
+
+simTest("a PDP asks for all that a PEP holds, or one handle, and is told when it has it (RFC 2748 §3.5, §3.10)", (net) => {
+  const { told: atPdp, pdp } = startPdp(net);
+  const { told, pep } = startPep(net);
+  net.run(100);
+  pep.request(admission, JOIN);
+  net.run(100);
+  const before = atPdp.length;
+  pdp.synchronize(1, admission);
+  pdp.synchronize(1, admission, "910100000001");
+  pdp.synchronize(1, admission, "910100000009"); // never asked for
+  pdp.synchronize(9, admission); // nobody
+  net.run(100);
+  assert.deepEqual(told.slice(3, 5), ["synchronize 9101 all", "synchronize 9101 00000001"]);
+  assert.deepEqual(atPdp.slice(before).toSorted(), [
+    "request 1 910100000001 admission-sink",
+    "synchronized 1 9101 910100000001",
+    "synchronized 1 9101 all",
+  ]);
 });

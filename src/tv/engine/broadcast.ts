@@ -68,8 +68,10 @@ export class Broadcast implements ChannelCall, ReservationUser {
     this.#reservation = undefined;
     this.#reject(refusalAnswer(reason, this.#ports.here.hostName));
   }
+  /** Off air at once: of a broadcaster who vanished nobody answers BYE. */
   onTakenBack(reason: string): void {
     this.#reservation = undefined;
+    this.#offAir();
     this.#ports.calls.end(this.#call, `COPS;text="${reason}"`);
   }
 
@@ -77,8 +79,13 @@ export class Broadcast implements ChannelCall, ReservationUser {
     if (this.#reservation) this.#ports.admission.report(this.#reservation);
   }
   onEnded(_end: CallEnd): void {
-    if (this.#announced) this.#ports.onAir.remove(this.channel.name);
+    this.#offAir();
     this.#release();
+  }
+
+  #offAir(): void {
+    if (this.#announced) this.#ports.onAir.remove(this.channel.name);
+    this.#announced = false;
   }
 
   #reject(answer: FinalAnswer): void {
