@@ -119,6 +119,8 @@ export const LIMITS = {
   mediaMessageBytes: 1_024,
   /** A clip to broadcast is held in memory. Octets, 1 MiB..1 GiB. */
   clipBytes: 256 * 1024 * 1024,
+  /** A live source's TS packets wait at most so long for more of them to leave together. ms, 1..100. */
+  liveSourceWaitMs: 20,
   /** A looped source sends at most so many packets at once, and when it is later than that lets the time go. 1..1,024; ms, 50..5,000. */
   senderBurstPackets: 64,
   senderLateMs: 500,

@@ -1,6 +1,7 @@
 import type { Address, Clock, DatagramBind, DatagramPort, Host, Timer } from "#host/host.ts";
 import { CleanStart } from "./engine/clean-start.ts";
 import type { Clip } from "./engine/clip.ts";
+import { LiveSource } from "./engine/live-source.ts";
 import { LoopedSource } from "./engine/looped-source.ts";
 import { Receiver, type ReceiverStats } from "./engine/receiver.ts";
 import { openSource, randomRtpStart } from "./sockets.ts";
@@ -67,6 +68,48 @@ export class RtpSender {
 
   #due(): void {
     for (const datagram of this.#source.step(this.#host.nowMs())) this.#port.send(datagram, this.#to);
+    this.#alarm.set(this.#source.nextDeadlineMs);
+  }
+}
+
+/** A broadcaster's sender of a stream that comes as it comes: `write` sends what it is given. */
+export class RtpLiveSender {
+  readonly #host: Host;
+  readonly #source: LiveSource;
+  readonly #to: Address;
+  readonly #port: DatagramPort;
+  readonly #alarm: Alarm;
+
+  /** `bind` is the socket that it sends from; `failed` is told when that cannot be had or broke. */
+  constructor(host: Host, bind: DatagramBind, to: Address, failed: (error: Error) => void) {
+    this.#host = host;
+    this.#to = to;
+    this.#source = new LiveSource(randomRtpStart(host), host.nowMs());
+    this.#alarm = new Alarm(host, () => this.#send(this.#source.step(host.nowMs())));
+    this.#port = host.datagram(bind, {
+      datagram: () => undefined,
+      failed: (error) => {
+        this.stop();
+        failed(error);
+      },
+    });
+  }
+
+  /** RTP packets so far. */
+  get sent(): number {
+    return this.#source.sent;
+  }
+  /** Octets of a transport stream, cut anywhere. */
+  write(octets: Uint8Array): void {
+    this.#send(this.#source.octets(octets, this.#host.nowMs()));
+  }
+  stop(): void {
+    this.#alarm.cancel();
+    this.#port.close();
+  }
+
+  #send(datagrams: readonly Uint8Array[]): void {
+    for (const datagram of datagrams) this.#port.send(datagram, this.#to);
     this.#alarm.set(this.#source.nextDeadlineMs);
   }
 }
