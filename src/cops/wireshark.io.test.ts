@@ -7,9 +7,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Address, Host, Listener } from "#host/host.ts";
+import type { Address, Host } from "#host/host.ts";
 import { nodeHost } from "#host/node/index.ts";
 import { toolOrSkip } from "#host/node/test-tools.ts";
+import { copsKey } from "./engine/integrity.ts";
 import {
   edgePolicyAttributes,
   type JoinRequest,
@@ -22,9 +23,10 @@ import { plain } from "./engine/messages.ts";
 import { CLIENT_TYPE, type CopsRequest, type PepUser } from "./engine/types.ts";
 import { CopsPdp } from "./pdp.ts";
 import { CopsPep } from "./pep.ts";
-import { CopsFramer, encodeMessage, OP_CODES } from "./wire/message.ts";
+import { encodeMessage, OP_CODES } from "./wire/message.ts";
 
 const { admission, provisioning } = CLIENT_TYPE;
+const KEY = copsKey({ keyId: 7, key: "a secret of 16 octets or more" });
 const LOOPBACK: Address = { host: "127.0.0.1", port: 0 };
 const ID = "000102030405060708090a0b0c0d0e0f";
 const JOIN: JoinRequest = {
@@ -140,30 +142,24 @@ function startCapture(directory: string, ports: readonly number[]): Capture {
   return capture;
 }
 
-/** What a PDP that asks for synchronization says (RFC 2748 §3.5): ours does not yet. */
-function startAskingPdp(host: Host, listening: (at: Address) => void): Listener {
-  return host.listen(
-    LOOPBACK,
-    {},
+/** A PDP with a key, which asks for accounting and for all that is held. */
+function startKeyedPdp(host: Host, listening: (at: Address) => void): CopsPdp {
+  const pdp: CopsPdp = new CopsPdp(
+    host,
+    { bind: LOOPBACK, accountingSec: 60, integrity: [KEY], onListening: listening },
     {
-      listening,
-      failed: (error) => assert.fail(error),
-      accept: (stream) => {
-        const framer = new CopsFramer();
-        return {
-          data: (bytes) => {
-            framer.push(bytes);
-            for (let next = framer.next(); next.status === "ok"; next = framer.next()) {
-              if (next.value.op !== "OPN") continue;
-              stream.send(encodeMessage(plain("CAT", admission, [{ kind: "kaTimer", timerSec: 30 }])));
-              stream.send(encodeMessage(plain("SSQ", admission, [])));
-            }
-          },
-          closed: () => undefined,
-        };
+      onOpen: (pep, _pepId, clientType) => {
+        pdp.synchronize(pep, clientType);
+        return true;
       },
+      onRequest: (pep, _clientType, handle) => pdp.decide(pep, handle, { command: "install", attributes: { kbps: 4000 } }),
+      onReport: (pep, handle, kind) => kind === "accounting" && pdp.synchronize(pep, admission, handle),
+      onDelete: () => undefined,
+      onSynchronized: () => undefined,
+      onGone: () => undefined,
     },
   );
+  return pdp;
 }
 
 /** Every decision that the service takes, by channel name. */
@@ -227,6 +223,31 @@ const channelRequest = (channel: string): CopsRequest => ({
   attributes: provisionRequestAttributes({ joinId: ID, channel, user: "bob", kbps: 4000, sender: "10.0.0.9" }),
 });
 
+/** Sealed: opens, is asked for nothing, joins, accounts, is asked for the join. */
+async function liveKeyedPep(host: Host, peer: Address): Promise<void> {
+  let decided = 0;
+  let synchronized = 0;
+  const pep: CopsPep = new CopsPep(
+    host,
+    { peer, pepId: "ds2", clientTypes: [admission], integrity: KEY },
+    {
+      onOpened: () => undefined,
+      onDecision: () => decided++,
+      onSynchronize: (clientType, handle) => {
+        synchronized++;
+        pep.synchronized(clientType, handle);
+      },
+      onLost: (cause) => assert.fail(cause),
+    },
+  );
+  await until("SSQ", () => synchronized === 1);
+  const join = pep.request(admission, { kind: "admission-sink", attributes: joinRequestAttributes(JOIN) });
+  await until("a decision on the join", () => decided === 1);
+  pep.report(admission, join, "accounting", { carriedKiB: 77 });
+  await until("the join again", () => decided === 2);
+  pep.stop();
+}
+
 /** A request that lacks its context, from a PEP that is not ours. */
 async function liveBadPep(host: Host, to: Address): Promise<void> {
   let answers = 0;
@@ -277,12 +298,21 @@ const EXPECTED = [
   "REQ 9101 [1.1] handle=a",
   "CAT 9101 [10.1] katimer.value=1",
   "DEC* 9101 [1.1 8.1] handle=a error=7",
-  // the PDP that asks
-  "OPN 9101 [11.1] pepid.id=ds2",
-  "CAT 9101 [10.1] katimer.value=30",
-  "SSQ 9101 []",
-  "SSC 9101 []",
-  "CC 9101 [8.1] error=11",
+  // liveKeyedPep
+  "OPN 0 [11.1 16.1] pepid.id=ds2",
+  "CAT 0 [10.1 16.1] katimer.value=30",
+  "OPN 9101 [11.1 16.1] pepid.id=ds2",
+  "CAT 9101 [10.1 15.1 16.1] katimer.value=30",
+  "SSQ 9101 [16.1]",
+  "SSC 9101 [16.1]",
+  "REQ 9101 [1.1 2.1 9.1 16.1] handle=1 context.r_type=2 context.m_type=2",
+  "DEC* 9101 [1.1 2.1 6.1 6.4 16.1] handle=1 context.r_type=2 context.m_type=2 decision.cmd=1",
+  "RPT 9101 [1.1 12.1 9.1 16.1] handle=1 report_type=3",
+  "SSQ 9101 [1.1 16.1] handle=1",
+  "REQ 9101 [1.1 2.1 9.1 7.1 7.4 16.1] handle=1 context.r_type=2 context.m_type=2 decision.cmd=1",
+  "SSC 9101 [1.1 16.1] handle=1",
+  "DEC* 9101 [1.1 2.1 6.1 6.4 16.1] handle=1 context.r_type=2 context.m_type=2 decision.cmd=1",
+  "CC 9101 [8.1 16.1] error=11",
 ];
 
 test("Wireshark reads every message of both client-types as it was meant, without a fault (RFC 2748, RFC 3084)", async (t) => {
@@ -292,27 +322,16 @@ test("Wireshark reads every message of both client-types as it was meant, withou
   const at: Address[] = [];
   const pdp = startPdp(host, (address) => at.push(address));
   await until("listening", () => at.length === 1);
-  const askingPdp = startAskingPdp(host, (address) => at.push(address));
+  const keyedPdp = startKeyedPdp(host, (address) => at.push(address));
   await until("listening", () => at.length === 2);
-  const [main, asking] = at as [Address, Address];
-  const ports = [main.port, asking.port];
+  const [main, keyedAt] = at as [Address, Address];
+  const ports = [main.port, keyedAt.port];
   const capture = startCapture(directory, ports);
   try {
     await seenByCapture(host, capture, main);
     await livePep(host, main);
     await liveBadPep(host, main);
-    const asked: CopsPep = new CopsPep(
-      host,
-      { peer: asking, pepId: "ds2", clientTypes: [admission] },
-      {
-        onOpened: () => undefined,
-        onDecision: () => undefined,
-        onSynchronize: (clientType) => asked.synchronized(clientType),
-        onLost: () => undefined,
-      },
-    );
-    await until("SSQ", () => asked.counters.received === 2);
-    asked.stop();
+    await liveKeyedPep(host, keyedAt);
     await seenByCapture(host, capture, main);
     capture.process.kill("SIGINT");
     await once(capture.process, "exit");
@@ -325,7 +344,7 @@ test("Wireshark reads every message of both client-types as it was meant, withou
   } finally {
     capture.process.kill();
     pdp.stop();
-    askingPdp.close();
+    keyedPdp.stop();
     rmSync(directory, { recursive: true });
   }
 });

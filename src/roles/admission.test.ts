@@ -7,6 +7,7 @@ import {
   CLIENT_TYPE,
   CopsPep,
   type CopsRequest,
+  copsKey,
   type Decision,
   type Handle,
   joinRequestAttributes,
@@ -19,7 +20,7 @@ import type { RoleName } from "#overlay/types.ts";
 import { type SimNetwork, simTest } from "#sim/index.ts";
 import { type RunningBroker, startBroker } from "./broker.ts";
 import { type RunningEdge, startEdge } from "./edge.ts";
-import type { RoleContext, Topology } from "./types.ts";
+import type { CopsIntegrity, RoleContext, Topology } from "./types.ts";
 
 const TOPOLOGY: Topology = {
   edges: [
@@ -45,11 +46,11 @@ const nameOf = (joinNumber: number): string => joinNumber.toString(16).padStart(
 class TestDs {
   readonly decisions = new Map<Handle, Decision>();
   readonly #pep: CopsPep;
-  constructor(host: Host, edgeAddress: string) {
+  constructor(host: Host, edgeAddress: string, integrity?: CopsIntegrity) {
     const clientTypes = Object.values(CLIENT_TYPE);
     this.#pep = new CopsPep(
       host,
-      { peer: { host: edgeAddress, port: 3288 }, pepId: "ds", clientTypes },
+      { peer: { host: edgeAddress, port: 3288 }, pepId: "ds", clientTypes, ...(integrity && { integrity: copsKey(integrity) }) },
       {
         onOpened: () => undefined,
         onDecision: (handle, decision) => this.decisions.set(handle, decision),
@@ -79,8 +80,10 @@ class Site {
   broker: RunningBroker;
   readonly edges: readonly RunningEdge[];
   readonly #members = new Map<string, OverlayNode>();
-  constructor(net: SimNetwork) {
+  readonly #keyed: { readonly integrity?: CopsIntegrity };
+  constructor(net: SimNetwork, integrity?: CopsIntegrity) {
     this.net = net;
+    this.#keyed = integrity ? { integrity } : {};
     this.broker = this.startBroker();
     this.edges = [1, 2].map((number) => {
       const address = `127.0.0.${number}`;
@@ -94,16 +97,21 @@ class Site {
         ingestPorts: { first: 40_000, count: 10 },
         mediaWs: { host: address, port: 8_000 },
         origins: [],
+        ...this.#keyed,
       });
     });
   }
   startBroker(): RunningBroker {
-    this.broker = startBroker(this.#context("broker", BROKER.host, "broker"), { cops: BROKER, topology: TOPOLOGY });
+    this.broker = startBroker(this.#context("broker", BROKER.host, "broker"), {
+      cops: BROKER,
+      topology: TOPOLOGY,
+      ...this.#keyed,
+    });
     return this.broker;
   }
-  ds(number: 1 | 2, name = `ds${number}`): TestDs {
+  ds(number: 1 | 2, name = `ds${number}`, integrity = this.#keyed.integrity): TestDs {
     const addressEnd = name === `ds${number}` ? 10 + number : 20 + number;
-    return new TestDs(this.net.host(name, `127.0.0.${addressEnd}`), `127.0.0.${number}`);
+    return new TestDs(this.net.host(name, `127.0.0.${addressEnd}`), `127.0.0.${number}`, integrity);
   }
   /** "tv1" on air at edge 1; the attributes of a join of it. */
   onAir(ds: TestDs): (joinNumber: number, more?: Partial<JoinRequest>) => Attributes {
@@ -248,4 +256,87 @@ simTest("a WebSocket viewer who never comes is taken back (PROTOCOL §12)", (net
   assert.equal(ds2.verdict(handle), "media-gone");
   assert.deepEqual(site.joinIds(), []);
   assert.deepEqual(site.streamsAt(2), []);
+});
+
+simTest("a channel is changed on a full core: new handle, old join id, the larger of the two booked (PROTOCOL §6)", (net) => {
+  const site = new Site(net);
+  const [ds1, ds2] = [site.ds(1), site.ds(2)];
+  const joinOf = site.onAir(ds1);
+  const other = ds1.provision({ ...PROVISION, joinId: nameOf(99), channel: "tv2", kbps: 1_200 });
+  net.run(500);
+  const group = String(ds1.decisions.get(other)?.attributes["group"]);
+  const alice = { user: "alice", accessKbps: 1_200 };
+  const change = { ...alice, channel: "tv2", coreGroup: group, kbps: 1_200, replaces: nameOf(1) };
+  const old = ds2.join(joinOf(1, alice));
+  net.run(500);
+  const tooMuch = ds2.join(joinOf(2, { ...change, kbps: 1_201 }));
+  const stranger = ds2.join(joinOf(3, { ...change, user: "mallory" }));
+  net.run(500);
+  assert.deepEqual(
+    [old, tooMuch, stranger].map((handle) => ds2.verdict(handle)),
+    ["install", "user-full", "core-full"],
+  );
+  for (const handle of [tooMuch, stranger]) ds2.return(handle);
+  const next = ds2.join(joinOf(4, change));
+  net.run(500);
+  assert.equal(ds2.verdict(next), "install");
+  assert.deepEqual(site.bookedKbps(), { core1: 1_200, core2: 1_200, edge1: 0, edge2: 1_200 });
+  assert.deepEqual(site.streamsAt(2), ["tv1", "tv2"]);
+  ds2.return(old);
+  net.run(500);
+  assert.deepEqual([site.joinIds(), site.streamsAt(2)], [[nameOf(4)], ["tv2"]]);
+  assert.deepEqual(site.bookedKbps(), { core1: 1_200, core2: 1_200, edge1: 0, edge2: 1_200 });
+});
+
+simTest("a channel change stands over a broker's restart in the middle of it (PROTOCOL §6, §7)", (net) => {
+  const site = new Site(net);
+  const [ds1, ds2] = [site.ds(1), site.ds(2)];
+  const joinOf = site.onAir(ds1);
+  const other = ds1.provision({ ...PROVISION, joinId: nameOf(99), channel: "tv2" });
+  net.run(500);
+  const old = ds2.join(joinOf(1, { user: "alice" }));
+  net.run(500);
+  const coreGroup = String(ds1.decisions.get(other)?.attributes["group"]);
+  ds2.join(joinOf(2, { user: "alice", channel: "tv2", coreGroup, replaces: nameOf(1) }));
+  net.run(500);
+  net.kill("broker");
+  site.startBroker();
+  net.run(10_000);
+  assert.deepEqual(site.joinIds().toSorted(), [nameOf(1), nameOf(2)]);
+  assert.equal(site.bookedKbps()["core1"], 1_000);
+  ds2.return(old);
+  net.run(500);
+  assert.deepEqual([site.joinIds(), site.bookedKbps()["core1"]], [[nameOf(2)], 1_000]);
+});
+
+simTest("an edge accounts to the broker for what it carries, every minute (RFC 2748 §2.2.15)", (net) => {
+  const site = new Site(net);
+  site.ds(2).join(site.onAir(site.ds(1))(1));
+  net.run(500);
+  const broadcaster = net
+    .host("bob", "127.0.0.50")
+    .datagram({ host: "127.0.0.50", port: 0 }, { datagram: () => undefined, failed: assert.fail });
+  const packet = Uint8Array.from(
+    { length: 12 + 7 * 188 },
+    (_, at) => ([0x80, 33][at] ?? 0) || (at >= 12 && (at - 12) % 188 === 0 ? 0x47 : 0),
+  );
+  for (let number = 0; number < 1_100; number++) {
+    packet.set([number >> 8, number & 255], 2);
+    broadcaster.send(packet, { host: "127.0.0.1", port: 40_000 });
+    net.run(50);
+  }
+  net.run(5_000);
+  const [{ carriedKiB } = { carriedKiB: 0 }] = site.broker.broker.reservations();
+  assert.ok(carriedKiB > 1_200 && carriedKiB <= (1_100 * 7 * 188) / 1_024, `${carriedKiB}`);
+});
+
+simTest("with a key everything is served, and whoever has none is not (RFC 2748 §4.1)", (net) => {
+  const site = new Site(net, { keyId: 1, key: "a secret of the operator" });
+  const ds2 = site.ds(2);
+  const joinOf = site.onAir(site.ds(1));
+  const handle = ds2.join(joinOf(1));
+  const stranger = site.ds(2, "stranger", { keyId: 1, key: "a secret of nobody" });
+  const asked = stranger.join(joinOf(2));
+  net.run(10_000);
+  assert.deepEqual([ds2.verdict(handle), stranger.verdict(asked)], ["install", undefined]);
 });
