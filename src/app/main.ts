@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { runBroadcast } from "./broadcast.ts";
 import { UsageError } from "./console.ts";
 import { runDemo } from "./demo.ts";
+import { runFaults } from "./faults.ts";
 import { runSimulate } from "./simulate.ts";
 import { runWatch } from "./watch.ts";
 
@@ -65,15 +66,25 @@ clientOptions(program.command("watch"))
   .option("--seconds <n>", "stop after so many seconds of picture", whole(1, 86_400))
   .action(runWatch);
 
-program
+const simulate = program
   .command("simulate")
   .description("run a scenario of the product's own servers and clients in virtual time")
   .argument("[scenario]", "first-light, change or refuse", "first-light")
-  .option("--seed <n>", "decides everything that is random", whole(0, 2 ** 31 - 1), 1)
+  .option("--seed <n>", "decides everything that is random (default: 1)", whole(0, 2 ** 31 - 1))
   .option("--cops-ms <n>", "what COPS takes at an edge; the paper's figure is 100", whole(0, 1_000), 0)
   .option("--trace", "print every SIP and COPS message as a ladder")
   .option("--json", "print one JSON object")
   .action(runSimulate);
+
+simulate
+  .command("faults")
+  .description("draw runs of people, servers and lines that fail from seeds, and check that no rule is broken")
+  .option("--seeds <n>", "how many (default: 1000, or as many as --minutes allows)", whole(1, 1_000_000_000))
+  .option("--from <seed>", "the first of them (default: a fresh one)", whole(0, 2 ** 31 - 1))
+  .option("--minutes <n>", "stop after so much time", whole(1, 100_000))
+  .option("--jobs <n>", "processes (default: one a core)", whole(1, 256))
+  .option("--script <file>", "a kept script again, step by step, as --seed does with a seed")
+  .action((_flags, command: Command) => runFaults(command.optsWithGlobals()));
 
 try {
   await program.parseAsync();

@@ -2,7 +2,7 @@ import { runScenario, SCENARIOS } from "#sim/scenarios.ts";
 import { UsageError } from "./console.ts";
 
 interface SimulateFlags {
-  readonly seed: number;
+  readonly seed?: number;
   readonly copsMs: number;
   readonly trace?: boolean;
   readonly json?: boolean;
@@ -12,8 +12,9 @@ interface SimulateFlags {
 export function runSimulate(scenario: string, flags: SimulateFlags): void {
   if (!(scenario in SCENARIOS))
     throw new UsageError(`There is no scenario ${scenario}. There are: ${Object.keys(SCENARIOS).join(", ")}.`);
-  const { ladder, ...report } = runScenario(scenario, flags.seed, flags.copsMs);
-  const again = runScenario(scenario, flags.seed, flags.copsMs);
+  const { seed = 1, copsMs } = flags;
+  const { ladder, ...report } = runScenario(scenario, seed, copsMs);
+  const again = runScenario(scenario, seed, copsMs);
   const repeats = again.traceHash === report.traceHash;
   if (flags.json)
     process.stdout.write(`${JSON.stringify({ ...report, repeats, ...(flags.trace && { ladder: ladder.split("\n") }) })}\n`);

@@ -139,6 +139,7 @@ export class End {
 
   /** A machine that is up again resets what it does not know; while it is down the peer goes on trying. */
   #unanswered(): void {
+    if (this.#ended) return;
     this.host.unanswered.add(this);
     if (this.#fabric.hosts.get(this.host.name)?.alive) this.host.succeeded();
   }

@@ -1,23 +1,13 @@
 import type { TapEvent } from "#host/tap.ts";
 import { Agenda } from "./agenda.ts";
-import { Link } from "./link.ts";
+import { Link, PERFECT } from "./link.ts";
 import { Random } from "./random.ts";
 import type { SimHost } from "./sim-host.ts";
 import { TraceHash } from "./trace-hash.ts";
 import type { Faults } from "./types.ts";
 
-const BETWEEN_MACHINES: Faults = {
-  loss: 0,
-  bursts: undefined,
-  duplicate: 0,
-  reorder: 0,
-  delayMs: 1,
-  jitterMs: 0,
-  kbps: Infinity,
-  queueBytes: 64 * 1024,
-};
 /** Not 0: two programs that answer each other at once must not stop the clock. */
-const WITHIN_MACHINE: Faults = { ...BETWEEN_MACHINES, delayMs: 0.01 };
+const WITHIN_MACHINE: Faults = { ...PERFECT, delayMs: 0.01 };
 
 /** What lies between the machines: clock, delays, faults, cuts, and the trace of all that was sent. */
 export class Fabric {
@@ -43,7 +33,7 @@ export class Fabric {
     const name = `${from}>${to}`;
     const known = this.#links.get(name);
     if (known) return known;
-    const link = new Link(from === to ? WITHIN_MACHINE : BETWEEN_MACHINES, this.#random);
+    const link = new Link(from === to ? WITHIN_MACHINE : PERFECT, this.#random);
     this.#links.set(name, link);
     return link;
   }

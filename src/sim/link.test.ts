@@ -1,19 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Link } from "./link.ts";
+import { Link, PERFECT } from "./link.ts";
 import { Random } from "./random.ts";
 import type { Faults } from "./types.ts";
 
-const PERFECT: Faults = {
-  loss: 0,
-  bursts: undefined,
-  duplicate: 0,
-  reorder: 0,
-  delayMs: 1,
-  jitterMs: 0,
-  kbps: Infinity,
-  queueBytes: 10_000,
-};
 const link = (faults: Partial<Faults>): Link => new Link({ ...PERFECT, ...faults }, new Random(1, "test"));
 
 test("a datagram takes the rate's time, then the delay; those behind it wait", () => {

@@ -1,6 +1,17 @@
 import type { Random } from "./random.ts";
 import type { Faults } from "./types.ts";
 
+/** Between two machines unless they are told otherwise. */
+export const PERFECT: Faults = {
+  loss: 0,
+  bursts: undefined,
+  duplicate: 0,
+  reorder: 0,
+  delayMs: 1,
+  jitterMs: 0,
+  kbps: Infinity,
+  queueBytes: 64 * 1024,
+};
 const LOST: readonly number[] = [];
 /** How much later a datagram comes that others are to overtake. */
 const HELD_BACK_MS = 25;

@@ -182,6 +182,7 @@ export class SimHost implements Host {
   succeeded(): void {
     this.silent = false;
     for (const end of this.unanswered) end.reset(connectionReset());
+    this.unanswered.clear();
   }
 }
 

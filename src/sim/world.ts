@@ -4,6 +4,9 @@ import type { Host } from "#host/host.ts";
 import { type Clip, readClip, type TestPattern, testPattern } from "#media/index.ts";
 import { InProcessCarrier } from "#overlay/index.ts";
 import { quickPasswords, type SampleAccount } from "#registration/index.ts";
+import type { RunningBroker } from "#roles/broker.ts";
+import type { RunningDs } from "#roles/ds.ts";
+import type { RunningEdge } from "#roles/edge.ts";
 import { type Operator, type OperatorPlan, startOperator } from "#roles/operator.ts";
 import { WorldBroadcaster, WorldViewer } from "./people.ts";
 import type { Crash, SimNetwork } from "./types.ts";
@@ -24,8 +27,8 @@ export interface WorldOptions {
   readonly lineKbps?: number;
   /** What broadcasters send; default: the paper's picture in size and rate. */
   readonly pattern?: TestPattern;
-  /** Puts something between a server and its machine: a fault that no network has. */
-  readonly tamper?: (member: string, host: Host) => Host;
+  /** Is given every edge that has started, to break it: what checks a world must notice. */
+  readonly tamper?: (edge: RunningEdge) => void;
 }
 
 const DOMAIN = "sipcast.test";
@@ -51,7 +54,7 @@ export class World {
   readonly #lineKbps: number;
   readonly #clip: Clip;
   readonly #hosts = new Map<string, Host>(); // of servers
-  readonly #tamper: (member: string, host: Host) => Host;
+  readonly #tamper: (edge: RunningEdge) => void;
   /** In place of the database, which registration loses when it crashes. */
   readonly #accounts: SampleAccount[] = [];
 
@@ -60,7 +63,7 @@ export class World {
     this.#plan = planWorld(options);
     this.#lineKbps = options.lineKbps ?? LINE_KBPS;
     this.#clip = patternClip(options.pattern ?? PATTERN);
-    this.#tamper = options.tamper ?? ((_member, host) => host);
+    this.#tamper = options.tamper ?? (() => undefined);
     for (const edge of this.#plan.edges) net.setHandling(edge.id, COPS_PORT, options.copsHandlingMs ?? 0);
     this.operator = startOperator(this.#plan, {
       host: (member) => this.#hostOf(member),
@@ -75,6 +78,7 @@ export class World {
         throw new Error(`${what}: ${error.message}`);
       },
     });
+    for (const edge of this.operator.edges) this.#tamper(edge);
     this.run(START_MS);
   }
 
@@ -111,9 +115,26 @@ export class World {
   isUp(member: string): boolean {
     return this.#hosts.has(member);
   }
+  /** Of those that are up, by member id. */
+  get brokers(): ReadonlyMap<string, RunningBroker> {
+    return this.#up(this.#plan.brokers, this.operator.brokers);
+  }
+  /** One a site, in order. */
+  get edges(): ReadonlyMap<string, RunningEdge> {
+    return this.#up(this.#plan.edges, this.operator.edges);
+  }
+  get servers(): ReadonlyMap<string, RunningDs> {
+    return this.#up(this.#plan.servers, this.operator.servers);
+  }
+  #up<Role>(plans: readonly { readonly id: string }[], roles: readonly Role[]): ReadonlyMap<string, Role> {
+    const named = plans.map(({ id }, at) => [id, roles[at] as Role] as const);
+    return new Map(named.filter(([id]) => this.isUp(id)));
+  }
   /** Starts a server that was killed or stopped, on its machine's disk and clock as they are. */
   restart(member: string): void {
     this.operator.start(member);
+    const edge = this.edges.get(member);
+    if (edge) this.#tamper(edge);
     if (member === "registration") for (const account of this.#accounts) this.#ensure(account);
   }
 
@@ -147,7 +168,7 @@ export class World {
     return quickPasswords(this.#hostOf("registration"));
   }
   #hostOf(member: string): Host {
-    const host = this.#hosts.get(member) ?? this.#tamper(member, this.net.host(member, addressOf(member)));
+    const host = this.#hosts.get(member) ?? this.net.host(member, addressOf(member));
     this.#hosts.set(member, host);
     return host;
   }
