@@ -5,7 +5,7 @@ import { CAST, channelOf, type FaultScript, MEMBERS, type Step } from "./script.
 const DAY_MS = 24 * 60 * 60_000;
 const PEOPLE = [...CAST.broadcasters, ...CAST.viewers];
 /** Of what people do, in shares of all. */
-const VIEWER_DEEDS = ["watch", "watch", "watch", "leave", "vanish", "come back"] as const;
+const VIEWER_DEEDS = ["watch", "watch", "watch", "watch", "leave", "leave", "vanish", "come back"] as const;
 const BROADCASTER_DEEDS = ["go live", "go live", "hang up"] as const;
 /** Room for everything, for two channels, for one. */
 const CORE_KBPS = [1_000_000, 1_600, 800] as const;
@@ -27,7 +27,7 @@ export function faultScript(seed: number): FaultScript {
   const steps: Step[] = [];
   for (const { user } of CAST.broadcasters)
     if (draw.chance(0.9)) steps.push({ atMs: draw.between(0, 2_000), do: "go live", who: user });
-  for (let left = draw.between(4, 30); left > 0; left--) steps.push(deed(draw, draw.between(500, lengthMs)));
+  for (let left = draw.between(4, 60); left > 0; left--) steps.push(deed(draw, draw.between(500, lengthMs)));
   for (let left = draw.between(0, withCrashes ? 4 : 2); left > 0; left--) {
     const atMs = draw.between(500, lengthMs);
     const untilMs = atMs + draw.spread(200, 45_000);
@@ -38,7 +38,7 @@ export function faultScript(seed: number): FaultScript {
 }
 
 function deed(draw: Draw, atMs: number): Step {
-  if (draw.chance(0.25)) return { atMs, do: draw.oneOf(BROADCASTER_DEEDS), who: draw.oneOf(CAST.broadcasters).user };
+  if (draw.chance(0.1)) return { atMs, do: draw.oneOf(BROADCASTER_DEEDS), who: draw.oneOf(CAST.broadcasters).user };
   const who = draw.oneOf(CAST.viewers).user;
   const what = draw.oneOf(VIEWER_DEEDS);
   return what === "watch"
