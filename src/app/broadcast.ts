@@ -11,7 +11,7 @@ import { whileRegistered } from "./registered.ts";
 export async function runBroadcast(
   channel: string,
   file: string,
-  flags: ClientFlags & { readonly rate?: number },
+  flags: ClientFlags & { readonly rate?: number; readonly ask?: boolean; readonly refuse?: readonly string[] },
 ): Promise<void> {
   const clip = readClipFile(file);
   const identity = await identify(flags, channel, "owner");
@@ -26,7 +26,11 @@ export async function runBroadcast(
       },
       onFault: leave,
     });
-    return { agent, begin: () => agent.goLive(channel, flags.rate), hangUp: () => agent.end() };
+    const begin = (): void => {
+      if (flags.ask) agent.wait({ channel, refused: new Set(flags.refuse) });
+      else agent.goLive(channel, flags.rate);
+    };
+    return { agent, begin, hangUp: () => agent.end() };
   });
 }
 
@@ -34,6 +38,8 @@ function progress(channel: string, kbps: number, state: BroadcasterState): strin
   switch (state.kind) {
     case "calling":
       return `Asking for ${channel} to go on air.`;
+    case "waiting":
+      return `Waiting to be asked for ${channel}. Ctrl-C ends it.`;
     case "on air":
       return `${channel} is on air: ${Math.round(kbps)} kbit/s to ${state.ingest.host}:${state.ingest.port}. Ctrl-C ends it.`;
     case "idle":

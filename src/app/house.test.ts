@@ -33,7 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const TYPES_FOR_ALL = ["roles/types.ts"];
 const IMPLEMENTATIONS = ["host/node/", "host/browser/"];
 /** What only tests import. */
-const TEST_SUPPORT = ["sim/sim-test.ts", "host/conformance.ts"];
+const TEST_SUPPORT = ["sim/sim-test.ts", "sim/flow-stage.ts", "host/conformance.ts"];
 /** Where Node's APIs, clocks, timers and randomness may be named. */
 const MAY_NAME_THE_WORLD = [...IMPLEMENTATIONS, "store/", "overlay/carriers/", "http/", "edge/linux/", "app/", ...TEST_SUPPORT];
 const THE_WORLD =

@@ -55,6 +55,8 @@ clientOptions(program.command("broadcast"))
   .argument("<channel>", "name of the channel")
   .argument("<file>", "MPEG-TS file with H.264 and AAC")
   .option("--rate <kbit/s>", "bandwidth to reserve (default: the channel's)", whole(64, 20_000))
+  .option("--ask", "wait to be called for each viewer: for a channel that asks its broadcaster")
+  .option("--refuse <users...>", "with --ask: decline these viewers")
   .action(runBroadcast);
 
 clientOptions(program.command("watch"))

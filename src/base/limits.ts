@@ -115,6 +115,8 @@ export const LIMITS = {
   mediaGoneMs: 10_000,
   /** Without a packet for so long the broadcaster of an ingest is taken to be gone. ms, 2,000..60,000. */
   ingestSilentMs: 10_000,
+  /** The same before its first packet: a broadcaster may ring so long before he sends (PROTOCOL §5). ms, 10,000..300,000. */
+  ingestAwaitedMs: 45_000,
   /** A viewer's WebSocket has nothing to say: a larger message closes it. Octets, 1..65,536. */
   mediaMessageBytes: 1_024,
   /** A clip to broadcast is held in memory. Octets, 1 MiB..1 GiB. */
@@ -148,6 +150,8 @@ export const LIMITS = {
   broadcasterAnswerMs: 30_000,
   /** A broadcaster's 200 waits so long for the viewer's ACK before its own (PROTOCOL §5). ms, 100..10,000. */
   ingestAckMs: 2_000,
+  /** The row of a channel that its broadcaster has just agreed to may be so much later than his answer: then 504. ms, 500..30,000. */
+  onAirRowMs: 5_000,
   /** An `ask` channel stays on air for so long after its last viewer left (PROTOCOL §5). ms, 0..600,000. */
   emptyChannelMs: 10_000,
   // store, registration, http

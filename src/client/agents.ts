@@ -1,9 +1,10 @@
+import { LIMITS } from "#base/limits.ts";
 import type { Address, Host } from "#host/host.ts";
 import { type Clip, type ReceiverStats, RtpReceiver, RtpSender } from "#media/index.ts";
 import { type CallUser, type RegistrationState, UdpUplink, UserAgent } from "#sip/ua.ts";
-import { Broadcaster, type BroadcasterState } from "./broadcaster.ts";
+import { type Asked, Broadcaster, type BroadcasterState } from "./broadcaster.ts";
 import { type Body, unicastOffer } from "./descriptions.ts";
-import { Viewer, type ViewerState } from "./viewer.ts";
+import { NO_CALLS, Viewer, type ViewerState } from "./viewer.ts";
 
 /** Who a command line client is, and where his DS answers SIP over UDP. */
 export interface Identity {
@@ -38,18 +39,23 @@ function dynamicPort(host: Host, localHost: string): Address {
   return { host: localHost, port: DYNAMIC_PORTS.first + ((high * 256 + low) % DYNAMIC_PORTS.count) };
 }
 
-function line(host: Host, identity: Identity, calls: CallUser, onRegistration: (state: RegistrationState) => void): UserAgent {
+/** Whoever takes no calls has no `onInvite`. */
+type Caller = Omit<CallUser, "onInvite"> & Partial<Pick<CallUser, "onInvite">>;
+function line(host: Host, identity: Identity, calls: Caller, onRegistration: (state: RegistrationState) => void): UserAgent {
   const { user, domain, deviceSecret, ds, localHost } = identity;
   const uplink = new UdpUplink(host, { host: localHost, port: 0 }, [ds]);
   const told = {
-    onInvite: (...what: Parameters<CallUser["onInvite"]>) => calls.onInvite(...what),
+    onInvite: (...what: Parameters<CallUser["onInvite"]>) =>
+      calls.onInvite ? calls.onInvite(...what) : agent.calls.reject(what[0], NO_CALLS),
     onProvisional: (...what: Parameters<CallUser["onProvisional"]>) => calls.onProvisional(...what),
     onAnswered: (...what: Parameters<CallUser["onAnswered"]>) => calls.onAnswered(...what),
     onEstablished: (...what: Parameters<CallUser["onEstablished"]>) => calls.onEstablished(...what),
     onEnded: (...what: Parameters<CallUser["onEnded"]>) => calls.onEnded(...what),
     onRegistration,
   };
-  return new UserAgent(host, uplink, { user, domain, credentials: { user, password: deviceSecret } }, told);
+  const config = { user, domain, credentials: { user, password: deviceSecret }, maxCalls: LIMITS.sipCalls };
+  const agent = new UserAgent(host, uplink, config, told);
+  return agent;
 }
 
 /** A viewer on a host with sockets: SIP over UDP, RTP from the group or to a port of its own. */
@@ -140,7 +146,14 @@ export class BroadcasterAgent {
     this.#user = user;
     this.#broadcaster = new Broadcaster({
       invite: (channel, body) => this.#line.invite({ to: channel, body }),
-      calls: { ack: (call) => this.#line.calls.ack(call), end: (call) => this.#line.calls.end(call) },
+      calls: {
+        ack: (call) => this.#line.calls.ack(call),
+        end: (call) => this.#line.calls.end(call),
+        ring: (call, status) => this.#line.calls.ring(call, status),
+        accept: (call, answer) => this.#line.calls.accept(call, answer),
+        reject: (call, status) => this.#line.calls.reject(call, status),
+      },
+      contact: () => this.#line.contact(),
       clock: host,
       from: this.#from,
       onState: (state) => this.#onState(state),
@@ -158,6 +171,10 @@ export class BroadcasterAgent {
   /** Once registered. `kbps` to be reserved; without, the channel's own rate. */
   goLive(channel: string, kbps?: number): void {
     this.#broadcaster.goLive(channel, kbps);
+  }
+  /** Once registered: goes on air whenever there are viewers, each of whom is asked for. */
+  wait(asked: Asked): void {
+    this.#broadcaster.wait(asked);
   }
   /** Hangs up: the channel goes off air. */
   end(): void {

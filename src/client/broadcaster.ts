@@ -1,12 +1,15 @@
 import type { Address, Clock } from "#host/host.ts";
 import type { CallEnd, CallId, CallPort, CallUser } from "#sip/engine/call-types.ts";
-import type { SipResponse } from "#sip/wire/message.ts";
-import { type Body, ingestOffer, readIngest } from "./descriptions.ts";
+import type { NameAddr, SipRequest, SipResponse } from "#sip/wire/message.ts";
+import { fromOf, toOf } from "#sip/wire/values.ts";
+import { type Body, ingestOffer, noMedia, readIngest } from "./descriptions.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 
 export type BroadcasterState =
   | { readonly kind: "idle" }
   | { readonly kind: "calling" }
+  /** To be called for a viewer. */
+  | { readonly kind: "waiting" }
   /** `ingest`: where the RTP goes. */
   | { readonly kind: "on air"; readonly ingest: Address }
   | ({ readonly kind: "ended" } & Outcome);
@@ -14,18 +17,31 @@ export type BroadcasterState =
 export interface BroadcasterPorts {
   /** INVITE to that channel. */
   readonly invite: (channel: string, body: Body) => CallId;
-  readonly calls: Pick<CallPort, "ack" | "end">;
+  readonly calls: Pick<CallPort, "ack" | "end" | "ring" | "accept" | "reject">;
+  /** Our Contact, for answering. */
+  readonly contact: () => NameAddr;
   readonly clock: Clock;
   /** Where our RTP comes from. */
   readonly from: Address;
   readonly onState: (state: BroadcasterState) => void;
 }
+/** How a broadcaster is asked. */
+export interface Asked {
+  readonly channel: string;
+  /** Users who may not watch. */
+  readonly refused: ReadonlySet<string>;
+}
 
-/** A broadcaster [B9]: one channel on air by an INVITE of its owner, until either side hangs up (PROTOCOL §2, §3 form 1). */
+/**
+ * A broadcaster [B9] of one channel, which is on air until either side hangs up: by an INVITE of its owner (PROTOCOL §2, §3
+ * form 1), or, where he waits to be asked, by the call for the first viewer; each later one is agreed to (PROTOCOL §5).
+ */
 export class Broadcaster implements CallUser {
   readonly #ports: BroadcasterPorts;
   #state: BroadcasterState = { kind: "idle" };
+  /** The one that carries the stream. */
   #call: CallId | undefined;
+  #asked: Asked | undefined;
 
   constructor(ports: BroadcasterPorts) {
     this.#ports = ports;
@@ -40,32 +56,52 @@ export class Broadcaster implements CallUser {
     this.#call = this.#ports.invite(channel, ingestOffer(this.#ports.clock, this.#ports.from, kbps));
     this.#become({ kind: "calling" });
   }
+  /** Once registered: goes on air whenever there are viewers. */
+  wait(asked: Asked): void {
+    this.#asked = asked;
+    this.#become({ kind: "waiting" });
+  }
   end(): void {
+    this.#asked = undefined;
     if (this.#call !== undefined) this.#ports.calls.end(this.#call);
+    else if (this.#state.kind === "waiting") this.#become({ kind: "idle" });
   }
 
-  onInvite(): void {
-    throw new Error("A broadcaster of an open channel takes no calls");
+  onInvite(call: CallId, invite: SipRequest): void {
+    const { calls, clock, contact, from } = this.#ports;
+    if (!this.#asked || toOf(invite)?.uri.user !== this.#asked.channel) return calls.reject(call, 480);
+    if (this.#asked.refused.has(fromOf(invite)?.uri.user ?? "")) return calls.reject(call, 603);
+    const isFirst = invite.body.length === 0; // no offer: it is ours to make
+    if (isFirst && this.#call !== undefined) return calls.reject(call, 486);
+    if (isFirst) this.#call = call;
+    calls.ring(call, 180);
+    const body = isFirst ? ingestOffer(clock, from, undefined) : noMedia(clock, from.host);
+    calls.accept(call, { contact: contact(), body });
   }
   onProvisional(): void {
     // the state is `calling` already
   }
   onAnswered(call: CallId, response: SipResponse): void {
     if (call !== this.#call) return;
-    const ingest = readIngest(response.body);
     this.#ports.calls.ack(call);
-    if (ingest) this.#become({ kind: "on air", ingest });
-    else this.#ports.calls.end(call);
+    if (!this.#begin(response.body)) this.#ports.calls.end(call);
   }
-  onEstablished(): void {
-    // only of calls taken
+  /** Port 0 takes back what was asked for: a BYE follows. */
+  onEstablished(call: CallId, ack: SipRequest): void {
+    if (call === this.#call) this.#begin(ack.body);
   }
   onEnded(call: CallId, end: CallEnd): void {
     if (call !== this.#call) return;
     this.#call = undefined;
+    if (this.#asked) return this.#become({ kind: "waiting" });
     this.#become(end.kind === "local" ? { kind: "idle" } : { kind: "ended", ...outcomeOf(end) });
   }
 
+  #begin(answer: Uint8Array): boolean {
+    const ingest = readIngest(answer);
+    if (ingest) this.#become({ kind: "on air", ingest });
+    return ingest !== undefined;
+  }
   #become(state: BroadcasterState): void {
     this.#state = state;
     this.#ports.onState(state);

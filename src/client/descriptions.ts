@@ -28,6 +28,9 @@ const MP2T = "33";
 export const ingestOffer = (clock: Clock, from: Address, kbps: number | undefined): Body =>
   describe(clock, from.host, { port: from.port, proto: "RTP/AVP", bandwidth: rate(kbps), attributes: [attribute("sendonly")] });
 
+/** Zero m= lines: agrees to a viewer, and carries nothing (PROTOCOL §5). */
+export const noMedia = (clock: Clock, address: string): Body => session(clock, address, []);
+
 /** Form 3 for a unicast stream to `to`. */
 export const unicastOffer = (clock: Clock, to: Address): Body =>
   describe(clock, to.host, { port: to.port, proto: "RTP/AVP", bandwidth: [], attributes: [attribute("recvonly")] });
@@ -71,18 +74,13 @@ export function readStream(description: Uint8Array): StreamDescription | undefin
 const rate = (kbps: number | undefined): SdpMedia["bandwidth"] => (kbps === undefined ? [] : [{ type: "AS", value: kbps }]);
 
 function describe(clock: Clock, address: string, media: Pick<SdpMedia, "port" | "proto" | "bandwidth" | "attributes">): Body {
+  return session(clock, address, [{ media: "video", formats: [MP2T], ...media }]);
+}
+function session(clock: Clock, address: string, media: readonly SdpMedia[]): Body {
   const origin = originAt(clock, address);
-  const session: SessionDescription = {
-    origin,
-    name: "-",
-    connection: { family: origin.family, address },
-    startSec: 0,
-    stopSec: 0,
-    bandwidth: [],
-    attributes: [],
-    media: [{ media: "video", formats: [MP2T], ...media }],
-  };
-  return { type: "application/sdp", bytes: serializeSdp(session) };
+  const connection = { family: origin.family, address };
+  const described = { origin, name: "-", connection, startSec: 0, stopSec: 0, bandwidth: [], attributes: [], media };
+  return { type: "application/sdp", bytes: serializeSdp(described) };
 }
 
 function originAt(clock: Clock, address: string): SessionDescription["origin"] {

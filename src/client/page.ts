@@ -2,7 +2,7 @@ import type { BrowserHost } from "#host/host.ts";
 import { type RegistrationState, UserAgent, type UserAgentUser, WsUplink } from "#sip/ua.ts";
 import { webSocketOffer } from "./descriptions.ts";
 import type { Outcome } from "./outcome.ts";
-import { Viewer, type ViewerState } from "./viewer.ts";
+import { NO_CALLS, Viewer, type ViewerState } from "./viewer.ts";
 
 /** What a page shows of its viewer. */
 export type PageState =
@@ -46,7 +46,7 @@ export function pageViewer(host: BrowserHost, options: PageViewerOptions): PageV
     onState: (state) => onState(pageState(state)),
   });
   const told: UserAgentUser = {
-    onInvite: () => viewer.onInvite(),
+    onInvite: (call) => agent.calls.reject(call, NO_CALLS),
     onProvisional: () => viewer.onProvisional(),
     onAnswered: (call, response) => viewer.onAnswered(call, response),
     onEstablished: (call, ack) => viewer.onEstablished(call, ack),

@@ -24,8 +24,11 @@ export interface ViewerPorts {
   readonly onState: (state: ViewerState) => void;
 }
 
+/** What a viewer answers who is called: the same user may be a broadcaster on another device. */
+export const NO_CALLS = 488;
+
 /** A viewer [B9]: watches one channel at a time; another one is BYE first, then INVITE [B12]. */
-export class Viewer implements CallUser {
+export class Viewer implements Omit<CallUser, "onInvite"> {
   readonly #ports: ViewerPorts;
   #state: ViewerState = { kind: "idle" };
   #call: CallId | undefined;
@@ -51,9 +54,6 @@ export class Viewer implements CallUser {
     if (this.#call !== undefined) this.#ports.calls.end(this.#call);
   }
 
-  onInvite(): void {
-    throw new Error("A viewer takes no calls");
-  }
   onProvisional(): void {
     // the state is `calling` already
   }

@@ -313,29 +313,32 @@ simTest("closing a stream closes its WebSockets and tells nobody; it may be open
   assert.deepEqual(media.streams(), []);
 });
 
-simTest("an ingest that nobody sends to, or no longer, is told after ingestSilentMs, once; strangers do not feed it", (net) => {
-  const { media, silent } = edgeOf(net, "edge1", "127.0.1.1");
-  const bob = net.host("bob", BOB);
-  const stranger = net.host("stranger", "127.0.1.6");
-  media.open("never", { kind: "ingest", at: { ...INGEST, port: 6_002 }, senderHost: BOB }, LOCAL_GROUP);
-  media.open("bob-tv", FROM_BOB, GROUP);
-  media.open("copy", { kind: "group", group: { ...GROUP, host: "232.0.1.9" }, source: BOB }, { ...GROUP, host: "232.0.1.8" });
-  media.open("closed", { kind: "ingest", at: { ...INGEST, port: 6_004 }, senderHost: BOB }, { ...GROUP, host: "232.0.1.7" });
-  net.run(10);
-  const sender = send(bob, BOB);
-  net.run(5_000);
-  media.close("closed");
-  const other = send(stranger, "127.0.1.6");
-  net.run(LIMITS.ingestSilentMs - 5_010 - 1);
-  assert.equal(silent.length, 0);
-  net.run(20);
-  assert.deepEqual(silent, ["never"]);
-  net.run(7_000 - 5_010 - 19);
-  sender.stop();
-  net.run(LIMITS.ingestSilentMs - 100);
-  assert.equal(silent.length, 1);
-  net.run(200);
-  other.stop();
-  net.run(30_000);
-  assert.deepEqual(silent, ["never", "bob-tv"]);
-});
+simTest(
+  "an ingest that nobody sends to, or no longer, is told after ingestAwaitedMs or ingestSilentMs, once; strangers do not feed it",
+  (net) => {
+    const { media, silent } = edgeOf(net, "edge1", "127.0.1.1");
+    const bob = net.host("bob", BOB);
+    const stranger = net.host("stranger", "127.0.1.6");
+    media.open("never", { kind: "ingest", at: { ...INGEST, port: 6_002 }, senderHost: BOB }, LOCAL_GROUP);
+    media.open("bob-tv", FROM_BOB, GROUP);
+    media.open("copy", { kind: "group", group: { ...GROUP, host: "232.0.1.9" }, source: BOB }, { ...GROUP, host: "232.0.1.8" });
+    media.open("closed", { kind: "ingest", at: { ...INGEST, port: 6_004 }, senderHost: BOB }, { ...GROUP, host: "232.0.1.7" });
+    net.run(10);
+    const sender = send(bob, BOB);
+    net.run(5_000);
+    media.close("closed");
+    const other = send(stranger, "127.0.1.6");
+    net.run(2_000);
+    sender.stop();
+    net.run(LIMITS.ingestSilentMs - 100);
+    assert.deepEqual(silent, []);
+    net.run(200);
+    assert.deepEqual(silent, ["bob-tv"]);
+    net.run(LIMITS.ingestAwaitedMs - LIMITS.ingestSilentMs - 7_110 - 1);
+    assert.equal(silent.length, 1);
+    net.run(20);
+    other.stop();
+    net.run(60_000);
+    assert.deepEqual(silent, ["bob-tv", "never"]);
+  },
+);

@@ -184,8 +184,9 @@ export class MediaDriver implements MediaPort {
   #silent(silence: Silence, nowMs: number): void {
     const { carried, openedMs } = silence;
     if (this.#streams.get(carried.id) !== carried) return; // closed since
-    const atMs = Math.max(openedMs, carried.relay.lastMs) + LIMITS.ingestSilentMs;
-    if (nowMs < atMs) this.#silences.set(silence, atMs);
+    const { lastMs } = carried.relay;
+    const atMs = lastMs < openedMs ? openedMs + LIMITS.ingestAwaitedMs : lastMs + LIMITS.ingestSilentMs;
+    if (nowMs < atMs) this.#silences.set(silence, Math.min(atMs, nowMs + LIMITS.ingestSilentMs));
     else this.#user.onSourceSilent(carried.id);
   }
 

@@ -30,6 +30,6 @@ export interface MediaPort {
 export interface MediaUser {
   /** A WebSocket sink went and did not come for 10 s, or its token was never used: nobody takes it (PROTOCOL §12). */
   onSinkGone(stream: StreamId, sink: string): void;
-  /** An ingest had no packet for `LIMITS.ingestSilentMs` since it was opened or since its last: its broadcaster is gone. */
+  /** An ingest had no packet for `LIMITS.ingestAwaitedMs` since it was opened or `ingestSilentMs` since its last: its broadcaster is gone. */
   onSourceSilent(stream: StreamId): void;
 }

@@ -1,4 +1,5 @@
 import { hex, utf8 } from "#base/bytes.ts";
+import { Deadlines, type Timed } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
 import { CLIENT_TYPE, CopsPep, copsKey } from "#cops/index.ts";
 import { type Host, showAddress, type Timer } from "#host/host.ts";
@@ -19,6 +20,7 @@ import {
   type Session,
 } from "#tv/index.ts";
 import { addTransports } from "./ds-transports.ts";
+import { peerPort } from "./peers.ts";
 import type { DsConfig, RoleContext, RunningRole } from "./types.ts";
 
 const JOIN_ID_DIGITS = 32;
@@ -35,6 +37,10 @@ export interface RunningDs extends RunningRole {
   readonly records: CallRecords;
   /** What it knows of the whole operator. */
   readonly tables: Pick<ChannelPorts, "onAir" | "sessions">;
+}
+
+interface Alarm extends Timed {
+  readonly ring: () => void;
 }
 
 /** A DS server [B2]: registrar and channel sessions over UDP and WebSocket, PEP of its edge. Serves once it knows its users. */
@@ -80,8 +86,8 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
         if (overlay.self.phase === "draining") answering.reject(call, 503);
         else channelCalls.onInvite(call, request, flow);
       },
-      onProvisional: () => channelCalls.onProvisional(),
-      onAnswered: () => channelCalls.onAnswered(),
+      onProvisional: (call, response) => channelCalls.onProvisional(call, response),
+      onAnswered: (call, response) => channelCalls.onAnswered(call, response),
       onEstablished: (call, ack) => channelCalls.onEstablished(call, ack),
       onEnded: (call, end) => {
         channelCalls.onEnded(call, end);
@@ -91,25 +97,40 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
   });
   const records = new CallRecords(host, log);
   const answering = records.recording(calls);
-  const ports: ChannelPorts = {
-    calls: answering,
-    admission,
-    directory,
-    onAir: overlay.table<OnAir>("channels", ["ds", "web"]),
-    sessions: overlay.table<Session>("sessions", ["ds"]),
-    here: { site: config.site, edgeId: config.edgeId, hostName: `${config.id}.${config.domain}` },
-    contact: (flow) => nameAddr(ownUri(config.id, sip.localUri(flow))),
-    joinId: (request) => joinId(host, request),
-    wallMs: () => host.wallMs(),
-  };
-  const channelCalls = new ChannelCalls(ports, (request) => fromOf(request)?.uri.user ?? "");
+  const alarms = new Deadlines<Alarm>(host, ({ ring }) => ring());
+  const hostName = `${config.id}.${config.domain}`;
+  const onAir = overlay.table<OnAir>("channels", ["ds", "web"]);
   const bindings = overlay.table<Binding>("bindings", ["ds"]);
   const isHere = (uri: SipUri): boolean =>
-    uri.host === config.domain || uri.host === ports.here.hostName || sip.isOwn(uri.host, portOf(uri));
+    uri.host === config.domain || uri.host === hostName || sip.isOwn(uri.host, portOf(uri));
   const registrar = new Registrar(
     { table: bindings, host, edgeOf: (register, contact, flow) => proxy.edgeOf(register, contact, flow) },
     { domain: config.domain },
   );
+  const ports: ChannelPorts = {
+    calls: answering,
+    admission,
+    directory,
+    onAir,
+    sessions: overlay.table<Session>("sessions", ["ds"]),
+    peers: peerPort(context, config.domain, { bindings, registrar, onAir }),
+    here: {
+      site: config.site,
+      edgeId: config.edgeId,
+      domain: config.domain,
+      hostName,
+      isSequential: config.askSequentially ?? false,
+    },
+    contact: (to) => nameAddr(ownUri(config.id, sip.localUri(to))),
+    joinId: (request) => joinId(host, request),
+    wallMs: () => host.wallMs(),
+    alarm: (afterMs, ring) => {
+      const alarm: Alarm = { wheelAtMs: Infinity, ring };
+      alarms.set(alarm, host.nowMs() + afterMs);
+      return () => alarms.delete(alarm);
+    },
+  };
+  const channelCalls = new ChannelCalls(ports, (request) => fromOf(request)?.uri.user ?? "");
   const proxy: SipProxy = new SipProxy(
     { transactions: sip, network: sip, location: registrar.location, isHere, isPeer: (uri) => isPeer(overlay, uri), host },
     operatorKey,
@@ -132,6 +153,7 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     }),
     isHere,
     domain: config.domain,
+    isPeer: (request) => ports.peers.isPeer(request),
     tag: () => hex(host.random(8)),
   });
   addTransports(sip, context, config);
@@ -147,10 +169,11 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     stop(stopped) {
       stopLearning();
       overlay.setPhase("draining");
-      for (const call of records.open()) calls.end(call, SHUTDOWN);
+      for (const call of [...records.open(), ...channelCalls.placed()]) calls.end(call, SHUTDOWN);
       records.whenNone(LIMITS.dsGoodbyeMs, () => {
         overlay.leave();
         admission.stop();
+        alarms.clear();
         pep.stop();
         calls.stop();
         natKeeper.stop();

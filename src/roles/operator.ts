@@ -1,8 +1,8 @@
 import type { Logger } from "#base/log.ts";
-import type { Host } from "#host/host.ts";
+import { type Host, showAddress } from "#host/host.ts";
 import type { Carrier } from "#overlay/index.ts";
 import { OverlayNode } from "#overlay/index.ts";
-import type { RoleName } from "#overlay/types.ts";
+import type { Member, RoleName } from "#overlay/types.ts";
 import type { PasswordHasher } from "#store/index.ts";
 import { type RunningBroker, startBroker } from "./broker.ts";
 import { type RunningDs, startDs } from "./ds.ts";
@@ -49,9 +49,9 @@ export interface Operator {
 /** Starts all roles of a plan, deciders first. */
 export function startOperator(plan: OperatorPlan, ground: OperatorGround): Operator {
   const overlays = new Map<string, OverlayNode>();
-  const context = (member: string, role: RoleName): RoleContext => {
+  const context = (member: string, role: RoleName, info: Member["info"] = {}): RoleContext => {
     const host = ground.host(member);
-    const overlay = new OverlayNode(ground.carrier, host, { id: member, role, info: {} });
+    const overlay = new OverlayNode(ground.carrier, host, { id: member, role, info });
     overlays.set(member, overlay);
     return { host, overlay, log: ground.log, operatorKey: ground.operatorKey, failed: ground.failed };
   };
@@ -61,7 +61,9 @@ export function startOperator(plan: OperatorPlan, ground: OperatorGround): Opera
     (config) => new Place(config.id, () => startRegistration(context(config.id, "registration"), config, passwords)),
   );
   const edges = plan.edges.map((config) => new Place(config.id, () => startEdge(context(config.id, "edge"), config)));
-  const servers = plan.servers.map((config) => new Place(config.id, () => startDs(context(config.id, "ds"), config)));
+  const servers = plan.servers.map(
+    (config) => new Place(config.id, () => startDs(context(config.id, "ds", { sip: showAddress(config.udp) }), config)),
+  );
   const places: readonly Place<RunningRole>[] = [...servers, ...edges, ...registrations, ...brokers];
   const placeOf = (member: string): Place<RunningRole> => {
     const place = places.find(({ id }) => id === member);

@@ -95,6 +95,8 @@ export interface DsConfig {
   readonly edge: Address;
   readonly edgeId: string;
   readonly integrity?: CopsIntegrity;
+  /** `ask` channels exactly as the paper's trace has them: `ChannelPorts.here.isSequential`. Default false. */
+  readonly askSequentially?: boolean;
   /** Offered in this order (RFC 8760). */
   readonly digest: readonly ("SHA-256" | "MD5")[];
   readonly origins: readonly string[];

@@ -1,6 +1,9 @@
 import { BroadcasterAgent, type Identity, ViewerAgent } from "#client/agents.ts";
+import { ingestOffer } from "#client/descriptions.ts";
 import type { Outcome } from "#client/outcome.ts";
+import type { Host } from "#host/host.ts";
 import type { Clip } from "#media/index.ts";
+import { type CallId, UdpUplink, UserAgent } from "#sip/ua.ts";
 import type { SimNetwork } from "./types.ts";
 
 const TS_PACKET_BYTES = 188;
@@ -54,6 +57,10 @@ export class WorldBroadcaster extends Person<BroadcasterAgent> {
   goLive(channel: string): void {
     this.agent?.goLive(channel);
   }
+  /** To be asked for viewers, except for those. */
+  wait(channel: string, ...refused: readonly string[]): void {
+    this.agent?.wait({ channel, refused: new Set(refused) });
+  }
   end(): void {
     this.agent?.end();
   }
@@ -70,6 +77,57 @@ export class WorldBroadcaster extends Person<BroadcasterAgent> {
       },
       onFault: raise,
     });
+  }
+}
+
+/** Somebody with a SIP phone that rings until he says what becomes of the call. As a broadcaster he would send MPEG-TS. */
+export class WorldPhone extends Person<UserAgent> {
+  readonly calls: CallId[] = [];
+
+  /** Takes the latest call, with an offer where it has none. */
+  answer(): void {
+    const at = { host: this.identity.localHost, port: 49_170 };
+    this.#latest((agent, call, host) =>
+      agent.calls.accept(call, { contact: agent.contact(), body: ingestOffer(host, at, undefined) }),
+    );
+  }
+  decline(status: number): void {
+    this.#latest((agent, call) => agent.calls.reject(call, status));
+  }
+  hangUp(): void {
+    this.#latest((agent, call) => agent.calls.end(call));
+  }
+
+  protected override begin(): UserAgent {
+    const { user, domain, deviceSecret, ds, localHost } = this.identity;
+    const host = this.net.host(user, localHost);
+    this.#host = host;
+    const agent: UserAgent = new UserAgent(
+      host,
+      new UdpUplink(host, { host: localHost, port: 0 }, [ds]),
+      { user, domain, credentials: { user, password: deviceSecret } },
+      {
+        onRegistration: ({ kind }) => this.note(kind),
+        onInvite: (call) => {
+          this.calls.push(call);
+          agent.calls.ring(call, 180);
+        },
+        onProvisional: () => undefined,
+        onAnswered: (call) => agent.calls.ack(call),
+        onEstablished: () => this.note("established"),
+        onEnded: (call, { kind }) => {
+          this.calls.splice(this.calls.indexOf(call), 1);
+          this.note(kind);
+        },
+      },
+    );
+    return agent;
+  }
+  #host: Host | undefined;
+  #latest(act: (agent: UserAgent, call: CallId, host: Host) => void): void {
+    const call = this.calls.at(-1);
+    if (!this.agent || !this.#host || call === undefined) throw new Error(`${this.identity.user}'s phone does not ring`);
+    act(this.agent, call, this.#host);
   }
 }
 

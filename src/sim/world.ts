@@ -8,7 +8,7 @@ import type { RunningBroker } from "#roles/broker.ts";
 import type { RunningDs } from "#roles/ds.ts";
 import type { RunningEdge } from "#roles/edge.ts";
 import { type Operator, type OperatorPlan, startOperator } from "#roles/operator.ts";
-import { WorldBroadcaster, WorldViewer } from "./people.ts";
+import { WorldBroadcaster, WorldPhone, WorldViewer } from "./people.ts";
 import type { Crash, SimNetwork } from "./types.ts";
 
 export { WorldBroadcaster, WorldViewer } from "./people.ts";
@@ -27,6 +27,8 @@ export interface WorldOptions {
   readonly lineKbps?: number;
   /** What broadcasters send; default: the paper's picture in size and rate. */
   readonly pattern?: TestPattern;
+  /** `ask` channels exactly as in the paper's trace. */
+  readonly askSequentially?: boolean;
   /** Is given every edge that has started, to break it: what checks a world must notice. */
   readonly tamper?: (edge: RunningEdge) => void;
 }
@@ -138,7 +140,7 @@ export class World {
     if (member === "registration") for (const account of this.#accounts) this.#ensure(account);
   }
 
-  /** Somebody of that site who owns the channel NAME-tv and is registered. */
+  /** Somebody of that site who owns the channels NAME-tv (open) and NAME-ask, and is registered. */
   broadcaster(user: string, site: number): WorldBroadcaster {
     return this.#present(new WorldBroadcaster(this.net, this.signUp(user, site), this.#clip));
   }
@@ -146,18 +148,11 @@ export class World {
   viewer(user: string, site: number): WorldViewer {
     return this.#present(new WorldViewer(this.net, this.signUp(user, site)));
   }
-  /** Signs somebody up whose DS is that of the site [B10], with a machine of his own there. */
-  signUp(user: string, site: number): Identity {
-    const ds = this.#plan.servers[site - 1];
-    if (!ds) throw new Error(`There is no site ${site} in this world`);
-    const deviceSecret = `${user} device`;
-    const channels = [{ name: `${user}-tv`, title: `${user}'s channel`, kbps: CHANNEL_KBPS }];
-    const account = { user, password: `${user} password`, deviceSecret, home: ds.id, accessKbps: this.#lineKbps, channels };
-    this.#accounts.push(account);
-    this.#ensure(account);
-    return { user, domain: DOMAIN, deviceSecret, ds: ds.udp, localHost: `10.0.${site}.${100 + this.#accounts.length}` };
+  /** Somebody of that site with a SIP phone, registered. */
+  phone(user: string, site: number): WorldPhone {
+    return this.#present(new WorldPhone(this.net, this.signUp(user, site)));
   }
-  #present<P extends WorldBroadcaster | WorldViewer>(person: P): P {
+  #present<P extends { arrive(): void }>(person: P): P {
     person.arrive();
     this.run(START_MS);
     return person;
@@ -173,6 +168,20 @@ export class World {
     return host;
   }
 
+  /** Signs somebody up whose DS is that of the site [B10], with a machine of his own there, and no client on it yet. */
+  signUp(user: string, site: number): Identity {
+    const ds = this.#plan.servers[site - 1];
+    if (!ds) throw new Error(`There is no site ${site} in this world`);
+    const deviceSecret = `${user} device`;
+    const channels = [
+      { name: `${user}-tv`, title: `${user}'s channel`, kbps: CHANNEL_KBPS },
+      { name: `${user}-ask`, title: `${user} asked`, mode: "ask", kbps: CHANNEL_KBPS },
+    ] as const;
+    const account = { user, password: `${user} password`, deviceSecret, home: ds.id, accessKbps: this.#lineKbps, channels };
+    this.#accounts.push(account);
+    this.#ensure(account);
+    return { user, domain: DOMAIN, deviceSecret, ds: ds.udp, localHost: `10.0.${site}.${100 + this.#accounts.length}` };
+  }
   #ensure(account: SampleAccount): void {
     this.operator.registration?.registration.ensureAccount(account, () => undefined);
   }
@@ -192,7 +201,8 @@ function addressOf(member: string): string {
   return `10.0.${site || 0}.${["ds", "edge", "broker", "registration"].indexOf(role) + 1}`;
 }
 
-function planWorld({ sites, coreKbps = CORE_KBPS, accessKbps = ACCESS_KBPS }: WorldOptions): OperatorPlan {
+function planWorld(options: WorldOptions): OperatorPlan {
+  const { sites, coreKbps = CORE_KBPS, accessKbps = ACCESS_KBPS, askSequentially = false } = options;
   const broker = { host: addressOf("broker"), port: COPS_PORT };
   const numbers = Array.from({ length: sites }, (_, at) => at + 1);
   const hosts = (role: string): readonly string[] => numbers.map((number) => addressOf(`${role}${number}`));
@@ -207,6 +217,7 @@ function planWorld({ sites, coreKbps = CORE_KBPS, accessKbps = ACCESS_KBPS }: Wo
       edge: { host: edges[at] ?? "", port: COPS_PORT },
       edgeId: `edge${at + 1}`,
       digest: ["SHA-256", "MD5"],
+      askSequentially,
       origins: [],
     })),
     edges: edges.map((host, at) => ({

@@ -4,7 +4,10 @@ export type * from "./engine/call-types.ts";
 export { Calls } from "./engine/calls.ts";
 export { Challenger, type ChallengerConfig, type CredentialStore, ha1 } from "./engine/digest.ts";
 export { aorOf, type Binding, type BindingRow, type BindingTable, Location } from "./engine/location.ts";
+
 export { NatKeeper } from "./engine/nat-keeper.ts";
+export { PEER_HEADER, peerClaim, peerOf } from "./engine/peer-claim.ts";
+
 export type * from "./engine/ports.ts";
 export { SipProxy } from "./engine/proxy.ts";
 export { type Registered, Registrar, type RegistrarConfig } from "./engine/registrar.ts";

@@ -53,7 +53,10 @@ export interface CallPort {
   reject(call: CallId, status: number, reason?: string, headers?: readonly (readonly [string, string])[]): void;
   /** ACK of a 2xx to our INVITE, with the answer if the 2xx was the offer. Must be called once after `onAnswered`. */
   ack(call: CallId, body?: { type: string; bytes: Uint8Array }): void;
-  /** BYE once established, CANCEL before; harmless after the end. `reason` = a Reason header (RFC 3326). */
+  /**
+   * BYE once established, CANCEL before; harmless after the end. `reason` = a Reason header (RFC 3326), also of the ACK that
+   * a 2xx still needs: it says that a BYE follows.
+   */
   end(call: CallId, reason?: string): void;
 }
 

@@ -112,11 +112,7 @@ export class Calls implements CallPort {
 
   ack(call: CallId, body?: Body): void {
     const leg = this.#legs.get(call);
-    if (leg?.phase !== "answered" || !leg.asking || !leg.dialog) return;
-    leg.phase = "up";
-    leg.ours = body ?? leg.ours;
-    this.#ack(leg.asking, leg.dialog, body);
-    leg.asking = undefined;
+    if (leg) this.#acknowledge(leg, body);
   }
 
   end(call: CallId, reason?: string): void {
@@ -125,7 +121,7 @@ export class Calls implements CallPort {
     if (leg.phase === "invited") this.reject(call, 480);
     leg.leave = { reason };
     if (leg.phase === "calling" && leg.asking) this.#ports.transactions.cancel(leg.asking.tx);
-    if (leg.phase === "answered") this.ack(call);
+    if (leg.phase === "answered") this.#acknowledge(leg, undefined, reason === undefined ? [] : [["Reason", reason]]);
     if (leg.phase === "up") this.#bye(leg, { kind: "local" }); // a call that is `accepted` has to wait for its ACK (§15)
   }
 
@@ -384,8 +380,16 @@ export class Calls implements CallPort {
     return true;
   }
 
-  #ack(asking: Asking, dialog: Dialog, body?: Body): void {
-    const ack = dialog.ack(asking.request, body && [["Content-Type", body.type]], body?.bytes);
+  #acknowledge(leg: Leg, body: Body | undefined, fields?: Fields): void {
+    if (leg.phase !== "answered" || !leg.asking || !leg.dialog) return;
+    leg.phase = "up";
+    leg.ours = body ?? leg.ours;
+    this.#ack(leg.asking, leg.dialog, body, fields);
+    leg.asking = undefined;
+  }
+
+  #ack(asking: Asking, dialog: Dialog, body?: Body, fields: Fields = []): void {
+    const ack = dialog.ack(asking.request, body ? [...fields, ["Content-Type", body.type]] : fields, body?.bytes);
     asking.made.set(dialog.remoteTag, { dialog, ack });
     this.#ports.transactions.ack(ack, this.#destination(dialog, asking.leg.last));
   }

@@ -27,6 +27,8 @@ interface DialogState {
   readonly routeSet: readonly NameAddr[];
   readonly remoteTarget: SipUri;
   readonly confirmed: boolean;
+  /** Of its INVITE: every request of the dialog has it (RFC 7989 §6). */
+  readonly sessionId: string | undefined;
 }
 
 export class Dialog {
@@ -41,6 +43,7 @@ export class Dialog {
   #routeSet: readonly NameAddr[];
   #remoteTarget: SipUri;
   #confirmed: boolean;
+  readonly #sessionId: string | undefined;
 
   constructor(state: DialogState) {
     this.callId = state.callId;
@@ -53,6 +56,7 @@ export class Dialog {
     this.#routeSet = state.routeSet;
     this.#remoteTarget = state.remoteTarget;
     this.#confirmed = state.confirmed;
+    this.#sessionId = state.sessionId;
   }
 
   /**
@@ -69,6 +73,7 @@ export class Dialog {
       routeSet: routeBack(response),
       remoteTarget: contactOf(response)?.uri ?? invite.uri,
       confirmed: response.status >= 200,
+      sessionId: invite.headers.get("session-id"),
     });
   }
 
@@ -85,6 +90,7 @@ export class Dialog {
       routeSet,
       remoteTarget: contact.uri,
       confirmed: false,
+      sessionId: invite.headers.get("session-id"),
     });
   }
 
@@ -155,6 +161,7 @@ export class Dialog {
     for (const route of strict ? [...others, target] : this.#routeSet) headers.add("Route", formatNameAddr(route));
     headers.add("From", this.#local).add("To", this.#remote).add("Call-ID", this.callId);
     headers.add("CSeq", formatCSeq({ number: cseq, method }));
+    if (this.#sessionId !== undefined) headers.add("Session-ID", this.#sessionId);
     for (const [name, value] of fields) headers.add(name, value);
     return request(method, requestUri(strict ? first.uri : this.#remoteTarget), headers, body);
   }

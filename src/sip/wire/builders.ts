@@ -15,7 +15,8 @@ export function request(
 }
 
 /**
- * A response with what every response copies (RFC 3261 §8.2.6): Via, From, To, Call-ID, CSeq, and Timestamp in a 100.
+ * A response with what every response copies (RFC 3261 §8.2.6): Via, From, To, Call-ID, CSeq, and Timestamp in a 100; and
+ * Session-ID, which is one for all legs of a session (PROTOCOL §1).
  * `toTag` is added to a To without tag, except in a 100. The caller may add to `headers`.
  */
 export function response(
@@ -26,12 +27,14 @@ export function response(
 ): SipResponse {
   const headers = new Headers();
   for (const { name, value } of to.headers.fields()) {
-    if (name === "via" || name === "from" || name === "call-id" || name === "cseq") headers.add(name, value);
+    if (COPIED.has(name)) headers.add(name, value);
     else if (name === "to") headers.add(name, status === 100 || toTag === undefined ? value : withTag(value, toTag));
     else if (name === "timestamp" && status === 100) headers.add(name, value);
   }
   return { kind: "response", status, reason, headers, body: NO_BYTES };
 }
+
+const COPIED: ReadonlySet<string> = new Set(["via", "from", "call-id", "cseq", "session-id"]);
 
 /** The same response with a tag in its To, where it needs one (RFC 3261 §8.2.6.2). */
 export function tagged(response: SipResponse, toTag: string): SipResponse {

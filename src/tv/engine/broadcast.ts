@@ -1,14 +1,21 @@
-import { provisionGrant, provisionRequestAttributes } from "#cops/engine/iptv.ts";
+import { type ProvisionGrant, provisionGrant, provisionRequestAttributes } from "#cops/engine/iptv.ts";
 import { type Attributes, CLIENT_TYPE } from "#cops/engine/types.ts";
 import type { CallEnd, CallId } from "#sip/engine/call-types.ts";
 import type { SipRequest } from "#sip/wire/message.ts";
-import type { ChannelRecord } from "../types.ts";
+import type { ChannelRecord, OnAir } from "../types.ts";
 import type { Reservation, ReservationUser } from "./admission.ts";
 import type { ChannelCall, ChannelInvite, ChannelPorts } from "./ports.ts";
 import { type FinalAnswer, incompatibleMedia, refusalAnswer } from "./refusals.ts";
 import { ingestDescription, readIngestOffer } from "./session-sdp.ts";
 
 const UNTIL_REMOVED_SEC = Infinity;
+
+/** What every DS is told of a channel that goes on air here. */
+export function onAirRow({ here, wallMs }: ChannelPorts, channel: ChannelRecord, grant: ProvisionGrant): OnAir {
+  const { name, title, owner } = channel;
+  const { kbps, group, source } = grant;
+  return { name, title, owner, site: here.site, kbps, edge: here.edgeId, group, source, sinceWallMs: wallMs() };
+}
 
 /** One broadcaster on air: provisioned at his edge, then announced to every DS [B8] (PROTOCOL §2, §3 form 1). */
 export class Broadcast implements ChannelCall, ReservationUser {
@@ -47,20 +54,7 @@ export class Broadcast implements ChannelCall, ReservationUser {
       this.#release();
       return this.#reject({ status: 500, headers: [] });
     }
-    const { here, onAir } = this.#ports;
-    const { name, title, owner } = this.channel;
-    const row = {
-      name,
-      title,
-      owner,
-      site: here.site,
-      kbps: grant.kbps,
-      edge: here.edgeId,
-      group: grant.group,
-      source: grant.source,
-      sinceWallMs: this.#ports.wallMs(),
-    };
-    const ticket = onAir.put(name, row, 1, UNTIL_REMOVED_SEC);
+    const ticket = this.#ports.onAir.put(this.channel.name, onAirRow(this.#ports, this.channel, grant), 1, UNTIL_REMOVED_SEC);
     this.#announced = true;
     this.#ports.calls.accept(this.#call, { contact: this.#ports.contact(flow), body }, ticket);
   }

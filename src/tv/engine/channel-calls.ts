@@ -1,53 +1,68 @@
 import { LIMITS } from "#base/limits.ts";
 import type { CallEnd, CallId, CallUser } from "#sip/engine/call-types.ts";
 import type { Flow } from "#sip/engine/ports.ts";
-import type { SipRequest } from "#sip/wire/message.ts";
+import type { SipRequest, SipResponse } from "#sip/wire/message.ts";
+import { Audience } from "./audience.ts";
 import { Broadcast } from "./broadcast.ts";
-import type { ChannelCall, ChannelInvite, ChannelPorts } from "./ports.ts";
+import { PeerGuest, PeerSeat } from "./peer-legs.ts";
+import type { ChannelCall, ChannelInvite, ChannelPorts, Guest, Place, PlacedCall, Seat, SeatUser } from "./ports.ts";
 import { wantsToBroadcast } from "./session-sdp.ts";
 import { Viewing } from "./viewing.ts";
 
-const NOT_OWNER = ["Reason", 'SIP;cause=403;text="not-owner"'] as const;
-
-/** Calls to channel AORs at a DS: an owner's `sendonly` goes live, everything else watches (PROTOCOL §2). */
+/**
+ * Calls to channel AORs at a DS: an owner's `sendonly` goes live, everything else watches (PROTOCOL §2). For `ask` channels
+ * the DS also calls: the broadcaster's DS, and the broadcaster (PROTOCOL §1, §5).
+ */
 export class ChannelCalls implements CallUser {
   readonly #ports: ChannelPorts;
   /** Of an authenticated request whose From is that user. */
   readonly #userOf: (request: SipRequest) => string;
-  readonly #calls = new Map<CallId, ChannelCall>();
+  readonly #taken = new Map<CallId, ChannelCall>();
+  readonly #placed = new Map<CallId, PlacedCall>();
   readonly #live = new Map<string, CallId>(); // channel → its broadcast, also while it is being set up
+  readonly #audience: Audience;
 
   constructor(ports: ChannelPorts, userOf: (request: SipRequest) => string) {
     this.#ports = ports;
     this.#userOf = userOf;
+    this.#audience = new Audience(ports, this.#place);
     ports.onAir.onChange((channel, row, before) => {
-      if (before && row?.value.sinceWallMs !== before.value.sinceWallMs) this.#offAir(channel);
+      if (before && row?.value.sinceWallMs !== before.value.sinceWallMs)
+        this.#eachViewing(channel, (viewing) => viewing.offAir());
+      else if (row && !before) this.#eachViewing(channel, (viewing) => viewing.onAir(row.value));
     });
   }
 
-  /** Viewings and broadcasts, also those being set up. */
+  /** Calls to channels, from others and of our own, also those being set up. */
   get count(): number {
-    return this.#calls.size;
+    return this.#taken.size + this.#placed.size;
+  }
+
+  /** Calls of our own: to other DSs and to broadcasters. */
+  placed(): readonly CallId[] {
+    return [...this.#placed.keys()];
   }
 
   onInvite(call: CallId, request: SipRequest, flow: Flow): void {
-    if (this.#calls.size >= LIMITS.dsCalls) return this.#ports.calls.reject(call, 503);
+    if (this.count >= LIMITS.dsCalls) return this.#ports.calls.reject(call, 503);
     const invite: ChannelInvite = { request, flow, user: this.#userOf(request), channel: request.uri.user };
-    if (wantsToBroadcast(request)) this.#goLive(call, invite);
-    else this.#start(call, new Viewing(this.#ports, call, invite));
+    if (this.#ports.peers.isPeer(request)) this.#start(call, new PeerGuest(this.#ports, call, invite), this.#joinHere);
+    else if (wantsToBroadcast(request)) this.#goLive(call, invite);
+    else this.#start(call, new Viewing(this.#ports, call, invite), this.#askForSeat);
   }
-  onProvisional(): void {
-    throw new Error("A DS makes no calls of its own to channels");
+  onProvisional(call: CallId, response: SipResponse): void {
+    this.#placed.get(call)?.onProvisional(response);
   }
-  onAnswered(): void {
-    throw new Error("A DS makes no calls of its own to channels");
+  onAnswered(call: CallId, response: SipResponse): void {
+    this.#placed.get(call)?.onAnswered(response);
   }
   onEstablished(call: CallId, ack: SipRequest): void {
-    this.#calls.get(call)?.onEstablished(ack);
+    this.#taken.get(call)?.onEstablished(ack);
   }
   onEnded(call: CallId, end: CallEnd): void {
-    const ended = this.#calls.get(call);
-    this.#calls.delete(call);
+    const ended = this.#taken.get(call) ?? this.#placed.get(call);
+    this.#taken.delete(call);
+    this.#placed.delete(call);
     if (ended instanceof Broadcast && this.#live.get(ended.channel.name) === call) this.#live.delete(ended.channel.name);
     ended?.onEnded(end);
   }
@@ -55,16 +70,32 @@ export class ChannelCalls implements CallUser {
   #goLive(call: CallId, invite: ChannelInvite): void {
     const channel = this.#ports.directory.channel(invite.channel);
     if (!channel) return this.#ports.calls.reject(call, 404);
-    if (channel.owner !== invite.user) return this.#ports.calls.reject(call, 403, undefined, [NOT_OWNER]);
-    if (this.#live.has(channel.name) || this.#ports.onAir.get(channel.name)) return this.#ports.calls.reject(call, 486);
+    if (channel.owner !== invite.user) return this.#ports.calls.reject(call, 403);
+    const isTaken = this.#live.has(channel.name) || this.#audience.has(channel.name) || this.#ports.onAir.get(channel.name);
+    if (isTaken) return this.#ports.calls.reject(call, 486);
     this.#live.set(channel.name, call);
     this.#start(call, new Broadcast(this.#ports, call, invite, channel));
   }
-  #start(call: CallId, started: Broadcast | Viewing): void {
-    this.#calls.set(call, started);
-    started.start();
+  #start<A extends readonly unknown[]>(call: CallId, started: ChannelCall & { start(...how: A): void }, ...how: A): void {
+    this.#taken.set(call, started);
+    started.start(...how);
   }
-  #offAir(channel: string): void {
-    for (const call of [...this.#calls.values()]) if (call instanceof Viewing && call.channel === channel) call.offAir();
+
+  readonly #place: Place = (outgoing, owner) => {
+    const call = this.#ports.calls.invite(outgoing);
+    this.#placed.set(call, owner);
+    return call;
+  };
+  readonly #joinHere = (guest: Guest, user: SeatUser): Seat | undefined => this.#audience.join(guest, user);
+  /** At the DS that has the broadcaster: here, or by a call to another. */
+  readonly #askForSeat = (guest: Guest, user: SeatUser): Seat | undefined => {
+    const side = this.#ports.peers.sideOf(guest.channel);
+    if (side === undefined || side === "here") return side && this.#audience.join(guest, user);
+    const isFirst = this.#ports.onAir.get(guest.channel.name) === undefined;
+    return new PeerSeat(this.#ports, this.#place, guest, side, isFirst, user);
+  };
+
+  #eachViewing(channel: string, act: (viewing: Viewing) => void): void {
+    for (const call of [...this.#taken.values()]) if (call instanceof Viewing && call.channel === channel) act(call);
   }
 }

@@ -22,6 +22,8 @@ export interface DsServerPorts {
   /** Whether a URI is this server's: the domain, one of its own names or addresses (PROTOCOL §9). */
   readonly isHere: (uri: SipUri) => boolean;
   readonly domain: string;
+  /** Whether another DS sends it and vouches for its From. */
+  readonly isPeer: (request: SipRequest) => boolean;
   /** Tags of responses outside dialogs. */
   readonly tag: () => string;
 }
@@ -102,7 +104,8 @@ export class DsServer implements TransactionUser {
           ["Supported", "path, outbound"],
         ]);
       case "INVITE":
-        if (this.#speaker(request, id, flow, "server") !== undefined) calls.onRequest(request, id, flow);
+        if (this.#ports.isPeer(request) || this.#speaker(request, id, flow, "server") !== undefined)
+          calls.onRequest(request, id, flow);
         return;
       case "BYE":
         return this.#answer(request, id, 481);

@@ -12,7 +12,7 @@ import {
   serializeSdp,
   sourceFilter,
 } from "#sip/sdp/index.ts";
-import type { SipRequest } from "#sip/wire/message.ts";
+import type { SipMessage, SipRequest } from "#sip/wire/message.ts";
 
 /** How a viewer wants the stream, and the rate he wants at most, kbit/s. */
 export type ViewerOffer =
@@ -42,15 +42,15 @@ export function wantsToBroadcast(request: SipRequest): boolean {
 }
 
 /** Form 1. `kbps` as offered by `b=AS`. `undefined`: not MPEG-TS over RTP from a unicast address. */
-export function readIngestOffer(request: SipRequest): { readonly kbps: number | undefined } | undefined {
-  const session = sessionOf(request);
+export function readIngestOffer(offer: SipMessage): { readonly kbps: number | undefined } | undefined {
+  const session = sessionOf(offer);
   const media = session?.media[0];
   return media && isRtp(media) && media.port > 0 ? { kbps: bandwidthOf(media, "AS") } : undefined;
 }
 
 /** Answers form 1 with the ingest address of this session. */
-export function ingestDescription(request: SipRequest, grant: ProvisionGrant, wallMs: number): Body | undefined {
-  const session = sessionOf(request);
+export function ingestDescription(offer: SipMessage, grant: ProvisionGrant, wallMs: number): Body | undefined {
+  const session = sessionOf(offer);
   const taken = session?.media[0];
   const ingest = readEndpoint(grant.ingest);
   if (!session || !taken || !ingest) return undefined;
@@ -62,6 +62,14 @@ export function ingestDescription(request: SipRequest, grant: ProvisionGrant, wa
   };
   return describe(ingest.host, wallMs, answers(session, taken, media));
 }
+
+/** Takes nothing of an offer: port 0 for each of its m= lines (RFC 3264 §6). */
+export function declinedDescription(offer: SipMessage, address: string, wallMs: number): Body {
+  return describe(address, wallMs, sessionOf(offer)?.media.map(declined) ?? []);
+}
+
+/** A session of zero m= lines, offered and answered where a call carries no stream (PROTOCOL §1, RFC 3264 §5). */
+export const noMedia = (address: string, wallMs: number): Body => describe(address, wallMs, []);
 
 /**
  * Forms 2 and 3. `undefined`: nothing here that we can send. A unicast stream goes to the address that signals, whatever
@@ -175,13 +183,14 @@ const answerTo = ({ media, proto }: SdpMedia): Pick<SdpMedia, "media" | "proto" 
 
 /** One m= line for each of the offer's, in its order (RFC 3264 §6). */
 function answers(session: SessionDescription, taken: SdpMedia, answer: SdpMedia): SdpMedia[] {
-  return session.media.map((media) => (media === taken ? answer : { ...media, port: 0, bandwidth: [], attributes: [] }));
+  return session.media.map((media) => (media === taken ? answer : declined(media)));
 }
+const declined = (media: SdpMedia): SdpMedia => ({ ...media, port: 0, bandwidth: [], attributes: [] });
 
-function sessionOf(request: SipRequest): SessionDescription | undefined {
-  const type = request.headers.get("content-type");
-  if (request.body.length === 0 || (type !== undefined && !/^\s*application\/sdp\s*(;|$)/i.test(type))) return undefined;
-  const parsed = parseSdp(request.body);
+function sessionOf(message: SipMessage): SessionDescription | undefined {
+  const type = message.headers.get("content-type");
+  if (message.body.length === 0 || (type !== undefined && !/^\s*application\/sdp\s*(;|$)/i.test(type))) return undefined;
+  const parsed = parseSdp(message.body);
   return parsed.status === "ok" ? parsed.value : undefined;
 }
 const isRtp = (media: SdpMedia): boolean => media.proto === "RTP/AVP" && media.formats.includes(MP2T);

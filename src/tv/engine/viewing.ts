@@ -1,96 +1,149 @@
-import { joinGrant, joinRequestAttributes } from "#cops/engine/iptv.ts";
+import { LIMITS } from "#base/limits.ts";
+import { allSafe, SAFE, type Ticket } from "#base/ticket.ts";
+import { type JoinGrant, joinGrant, joinRequestAttributes } from "#cops/engine/iptv.ts";
 import { type Attributes, CLIENT_TYPE } from "#cops/engine/types.ts";
 import type { CallEnd, CallId } from "#sip/engine/call-types.ts";
 import type { SipRequest } from "#sip/wire/message.ts";
-import type { OnAir } from "../types.ts";
+import type { ChannelRecord, OnAir } from "../types.ts";
 import type { Reservation, ReservationUser } from "./admission.ts";
-import type { ChannelCall, ChannelInvite, ChannelPorts } from "./ports.ts";
-import { type FinalAnswer, incompatibleMedia, insufficientBandwidth, refusalAnswer } from "./refusals.ts";
+import type { ChannelCall, ChannelInvite, ChannelPorts, Guest, Seat, SeatUser } from "./ports.ts";
+import { type FinalAnswer, incompatibleMedia, insufficientBandwidth, reasonOf, refusalAnswer, UNAVAILABLE } from "./refusals.ts";
 import { declines, readViewerOffer, type ViewerOffer, viewerDescription } from "./session-sdp.ts";
 
 /** Longer than any session: the row of a viewing goes when the viewing ends. */
 const UNTIL_REMOVED_SEC = Infinity;
+const OFF_AIR: FinalAnswer = { status: 480, headers: [["Reason", 'SIP;cause=480;text="Channel off air"']] };
+
+/** Asks an `ask` channel's broadcaster; `undefined`: he is not registered. */
+export type AskForSeat = (guest: Guest, user: SeatUser) => Seat | undefined;
 
 /**
- * One viewer of an `open` channel [B11]: answered by the viewer's own DS from the directory of channels on air, once his
- * edge has the bandwidth (PROTOCOL §1-§4). No message goes to the broadcaster.
+ * One viewer, at his own DS (PROTOCOL §1-§5). An `open` channel is answered from the directory of channels on air once his
+ * edge has the bandwidth, with no message to the broadcaster; an `ask` channel once its broadcaster has agreed as well.
  */
-export class Viewing implements ChannelCall, ReservationUser {
+export class Viewing implements ChannelCall, ReservationUser, SeatUser {
   readonly channel: string;
+  readonly user: string;
+  readonly joinId: string;
   readonly #ports: ChannelPorts;
   readonly #call: CallId;
   readonly #invite: ChannelInvite;
-  readonly #joinId: string;
   #offer: ViewerOffer | undefined;
+  #seat: Seat | undefined;
+  /** From the broadcaster's side; an `open` channel needs none. */
+  #permission: Ticket | undefined;
   #reservation: Reservation | undefined;
-  #answered = false;
+  #grant: JoinGrant | undefined;
+  #isAnswered = false;
+  #silence = (): void => undefined;
 
   constructor(ports: ChannelPorts, call: CallId, invite: ChannelInvite) {
     this.#ports = ports;
     this.#call = call;
     this.#invite = invite;
     this.channel = invite.channel;
-    this.#joinId = ports.joinId(invite.request);
+    this.user = invite.user;
+    this.joinId = ports.joinId(invite.request);
   }
 
-  start(): void {
+  start(askForSeat: AskForSeat): void {
+    const record = this.#ports.directory.channel(this.channel);
     const onAir = this.#ports.onAir.get(this.channel)?.value;
-    if (!onAir) return this.#reject({ status: this.#ports.directory.channel(this.channel) ? 480 : 404, headers: [] });
+    const asks = record?.mode === "ask";
+    const wanted = onAir ?? (asks ? record : undefined);
+    if (!wanted) return this.#end(record ? UNAVAILABLE : { status: 404, headers: [] });
     const offer = readViewerOffer(this.#invite.request, this.#invite.flow);
-    if (!offer) return this.#reject(incompatibleMedia(this.#ports.here.hostName));
-    if (offer.kbps !== undefined && offer.kbps < onAir.kbps)
-      return this.#reject(insufficientBandwidth("rate-wished", this.#ports.here.hostName));
+    if (!offer) return this.#end(incompatibleMedia(this.#ports.here.hostName));
+    if (offer.kbps !== undefined && offer.kbps < wanted.kbps)
+      return this.#end(insufficientBandwidth("rate-wished", this.#ports.here.hostName));
     this.#offer = offer;
-    const request = { kind: "admission-sink", attributes: this.#ask(onAir, offer) } as const;
+    if (!asks) this.#permission = SAFE;
+    else {
+      this.#seat = askForSeat(this.#guest(record), this);
+      if (!this.#seat) return this.#end(UNAVAILABLE);
+    }
+    if (onAir) this.onAir(onAir);
+  }
+
+  /** The directory shows the channel on air. */
+  onAir(onAir: OnAir): void {
+    if (!this.#offer || this.#reservation || (!this.#permission && this.#ports.here.isSequential)) return;
+    this.#silence();
+    const request = { kind: "admission-sink", attributes: this.#ask(onAir, this.#offer) } as const;
     this.#reservation = this.#ports.admission.ask(CLIENT_TYPE.admission, request, this);
   }
-
   /** The channel went off air: so does this viewer. */
   offAir(): void {
-    if (this.#answered) this.#ports.calls.end(this.#call, 'SIP;cause=480;text="Channel off air"');
-    else this.#reject({ status: 480, headers: [] });
-    this.#release();
+    this.#end(OFF_AIR);
+  }
+
+  onRinging(): void {
+    this.#ports.calls.ring(this.#call, 180);
+  }
+  /** The row of a channel that has just come on air may be later than its answer. */
+  onSeated(ticket: Ticket): void {
+    this.#permission = ticket;
+    const onAir = this.#ports.onAir.get(this.channel)?.value;
+    if (this.#reservation) this.#settle();
+    else if (onAir) this.onAir(onAir);
+    else this.#silence = this.#ports.alarm(LIMITS.onAirRowMs, () => this.#end({ status: 504, headers: [] }));
+  }
+  onUnseated(answer: FinalAnswer): void {
+    this.#seat = undefined;
+    this.#end(answer);
   }
 
   onGranted(attributes: Attributes): void {
-    const grant = joinGrant(attributes);
-    const body = grant && this.#offer && viewerDescription(this.#offer, grant, this.#invite.flow, this.#ports.wallMs());
-    if (!body) {
-      this.#release();
-      return this.#reject({ status: 500, headers: [] });
-    }
-    const { user, request, flow, channel } = this.#invite;
-    const row = { joinId: this.#joinId, user, channel, kbps: grant.kbps, callId: request.headers.get("call-id") ?? "" };
-    const ticket = this.#ports.sessions.put(this.#joinId, row, 1, UNTIL_REMOVED_SEC);
-    this.#answered = true;
-    this.#ports.calls.accept(this.#call, { contact: this.#ports.contact(flow), body }, ticket);
+    this.#grant = joinGrant(attributes);
+    if (this.#grant) this.#settle();
+    else this.#end({ status: 500, headers: [] });
   }
   onRefused(reason: string): void {
     this.#reservation = undefined;
-    this.#reject(refusalAnswer(reason, this.#ports.here.hostName));
+    this.#end(refusalAnswer(reason, this.#ports.here.hostName));
   }
   onTakenBack(reason: string): void {
-    this.#reservation = undefined;
-    this.#ports.calls.end(this.#call, `COPS;text="${reason}"`);
+    this.onRefused(reason);
   }
 
   onEstablished(ack: SipRequest): void {
-    if (declines(ack))
-      this.#ports.calls.end(this.#call); // port 0: the viewer does not take the group (PROTOCOL §3)
-    else if (this.#reservation) this.#ports.admission.report(this.#reservation);
+    if (declines(ack)) return this.#ports.calls.end(this.#call); // port 0: the viewer does not take the group (PROTOCOL §3)
+    if (this.#reservation) this.#ports.admission.report(this.#reservation);
+    this.#seat?.confirm();
   }
   onEnded(_end: CallEnd): void {
     this.#release();
-    if (this.#answered) this.#ports.sessions.remove(this.#joinId);
+    if (this.#isAnswered) this.#ports.sessions.remove(this.joinId);
   }
 
+  /** 2xx, once everybody who has a say has said yes. */
+  #settle(): void {
+    if (!this.#grant || !this.#permission || !this.#offer) return;
+    const body = viewerDescription(this.#offer, this.#grant, this.#invite.flow, this.#ports.wallMs());
+    if (!body) return this.#end({ status: 500, headers: [] });
+    const { user, request, flow, channel } = this.#invite;
+    const { kbps } = this.#grant;
+    const row = { joinId: this.joinId, user, channel, kbps, callId: request.headers.get("call-id") ?? "" };
+    const ticket = allSafe([this.#permission, this.#ports.sessions.put(this.joinId, row, 1, UNTIL_REMOVED_SEC)]);
+    this.#isAnswered = true;
+    const headers = this.#seat ? ([["Session-ID", this.#sessionId]] as const) : [];
+    this.#ports.calls.accept(this.#call, { contact: this.#ports.contact(flow), body, headers }, ticket);
+  }
+
+  #guest(channel: ChannelRecord): Guest {
+    return { channel, user: this.user, sessionId: this.#sessionId, joinId: this.joinId };
+  }
+  /** The viewer's own (RFC 7989), else one that the session has anyway. */
+  get #sessionId(): string {
+    return /^[0-9a-f]{32}\b/.exec(this.#invite.request.headers.get("session-id") ?? "")?.[0] ?? this.joinId;
+  }
   #ask(onAir: OnAir, offer: ViewerOffer): Attributes {
     return joinRequestAttributes({
-      joinId: this.#joinId,
+      joinId: this.joinId,
       channel: onAir.name,
-      user: this.#invite.user,
+      user: this.user,
       kbps: onAir.kbps,
-      accessKbps: this.#ports.directory.subscriber(this.#invite.user)?.accessKbps ?? 0,
+      accessKbps: this.#ports.directory.subscriber(this.user)?.accessKbps ?? 0,
       sourceEdge: onAir.edge,
       coreGroup: onAir.group,
       coreSource: onAir.source,
@@ -98,10 +151,16 @@ export class Viewing implements ChannelCall, ReservationUser {
       ...(offer.form === "unicast" && { unicastTo: offer.to }),
     });
   }
-  #reject(answer: FinalAnswer): void {
-    this.#ports.calls.reject(this.#call, answer.status, undefined, answer.headers);
+  /** A final answer, or a BYE that says why; nothing is held any more. */
+  #end(answer: FinalAnswer): void {
+    if (this.#isAnswered) this.#ports.calls.end(this.#call, reasonOf(answer));
+    else this.#ports.calls.reject(this.#call, answer.status, undefined, answer.headers);
+    this.#release();
   }
   #release(): void {
+    this.#silence();
+    this.#seat?.leave();
+    this.#seat = undefined;
     if (this.#reservation) this.#ports.admission.release(this.#reservation, "tear");
     this.#reservation = undefined;
   }

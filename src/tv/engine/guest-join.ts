@@ -1,0 +1,102 @@
+import { SAFE } from "#base/ticket.ts";
+import { joinRequestAttributes } from "#cops/engine/iptv.ts";
+import { type Attributes, CLIENT_TYPE } from "#cops/engine/types.ts";
+import type { SipResponse } from "#sip/wire/message.ts";
+import type { OnAir } from "../types.ts";
+import type { Reservation, ReservationUser } from "./admission.ts";
+import type { ChannelPorts, Contact, Guest, Place, Seat, SeatUser } from "./ports.ts";
+import { type FinalAnswer, refusalAnswer } from "./refusals.ts";
+import { noMedia } from "./session-sdp.ts";
+import { Summons, type SummonsUser } from "./summons.ts";
+
+/**
+ * A join of an `ask` channel on air, at the broadcaster's side [B11]: he is asked by an INVITE of zero m= lines, answered
+ * alike or declined, and this side's share is reserved (PROTOCOL §5). His dialog lasts as long as the viewer stays.
+ */
+export class GuestJoin implements Seat, SummonsUser, ReservationUser {
+  readonly #ports: ChannelPorts;
+  readonly #guest: Guest;
+  readonly #onAir: OnAir;
+  readonly #user: SeatUser;
+  readonly #summons: Summons;
+  #reservation: Reservation | undefined;
+  #isGranted = false;
+  #isTaken = false;
+
+  constructor(
+    ports: ChannelPorts,
+    place: Place,
+    guest: Guest,
+    onAir: OnAir,
+    contacts: readonly [Contact, ...Contact[]],
+    user: SeatUser,
+  ) {
+    this.#ports = ports;
+    this.#guest = guest;
+    this.#onAir = onAir;
+    this.#user = user;
+    this.#summons = new Summons(ports, place, guest, contacts, this, noMedia(ports.here.hostName, ports.wallMs()));
+    if (!ports.here.isSequential) this.#reserve();
+  }
+
+  /** RPT: what was granted is in use. */
+  confirm(): void {
+    if (this.#reservation) this.#ports.admission.report(this.#reservation);
+  }
+  leave(): void {
+    this.#summons.end();
+    this.#release();
+  }
+
+  onRinging(): void {
+    this.#user.onRinging();
+  }
+  onTaken(_response: SipResponse): void {
+    this.#summons.ack();
+    this.#isTaken = true;
+    if (this.#reservation) this.#settle();
+    else this.#reserve();
+  }
+  onOver(answer: FinalAnswer): void {
+    this.#release();
+    this.#user.onUnseated(answer);
+  }
+
+  onGranted(_attributes: Attributes): void {
+    this.#isGranted = true;
+    this.#settle();
+  }
+  onRefused(reason: string): void {
+    this.#reservation = undefined;
+    this.#summons.end();
+    this.#user.onUnseated(refusalAnswer(reason, this.#ports.here.hostName));
+  }
+  onTakenBack(reason: string): void {
+    this.onRefused(reason);
+  }
+
+  #settle(): void {
+    if (this.#isTaken && this.#isGranted) this.#user.onSeated(SAFE);
+  }
+  /** The source's side: it adds nothing to what the viewer's own REQ books (PROTOCOL §7). */
+  #reserve(): void {
+    const { joinId, user } = this.#guest;
+    const { name, kbps, edge, group, source } = this.#onAir;
+    const attributes = joinRequestAttributes({
+      joinId,
+      channel: name,
+      user,
+      kbps,
+      accessKbps: 0,
+      sourceEdge: edge,
+      coreGroup: group,
+      coreSource: source,
+      delivery: "multicast",
+    });
+    this.#reservation = this.#ports.admission.ask(CLIENT_TYPE.admission, { kind: "admission-source", attributes }, this);
+  }
+  #release(): void {
+    if (this.#reservation) this.#ports.admission.release(this.#reservation, "tear");
+    this.#reservation = undefined;
+  }
+}
