@@ -1,5 +1,3 @@
-import type { Logger } from "#base/log.ts";
-
 /** Something the person at the keyboard can put right: said in a sentence, without a stack. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
@@ -8,21 +6,6 @@ export class UsageError extends Error {
 /** Progress and faults go to standard error: standard output is for what was asked for. */
 export function say(line: string): void {
   process.stderr.write(`${line}\n`);
-}
-
-/** A line an event, from `info` up. */
-export const consoleLog: Logger = {
-  debug: () => undefined,
-  info: (event, fields) => say(line(event, fields)),
-  warn: (event, fields) => say(`warning: ${line(event, fields)}`),
-  error: (event, fields) => say(`error: ${line(event, fields)}`),
-};
-
-function line(event: string, fields: Readonly<Record<string, unknown>> = {}): string {
-  const values = Object.entries(fields).map(
-    ([name, value]) => `${name}=${value instanceof Error ? value.message : String(value)}`,
-  );
-  return [event, ...values].join(" ");
 }
 
 /** Resolves at the first Ctrl-C or SIGTERM; a second one ends the process at once. */

@@ -1,4 +1,8 @@
-import type { BrokerConfig, DsConfig, EdgeConfig, RegistrationConfig, WebConfig } from "#roles/types.ts";
+import { stringify } from "yaml";
+import type { SampleAccount } from "#registration/index.ts";
+import { allFaults } from "./config-checks.ts";
+import { readConfig, showFault } from "./config-file.ts";
+import type { Config } from "./config-schema.ts";
 
 /** What `sipcast demo` may be told. */
 export interface DemoOptions {
@@ -11,22 +15,14 @@ export interface DemoOptions {
   readonly accessKbps: number;
   /** Between the sites, kbit/s. */
   readonly coreKbps: number;
-  readonly digest: DsConfig["digest"];
+  readonly digest: readonly ("SHA-256" | "MD5")[];
+  /** Folder of what outlives the demo; without, nothing does. */
+  readonly data?: string;
+  /** "ip:port" of a HEP collector, and a file for captured signalling. */
+  readonly hep?: string;
+  readonly pcap?: string;
 }
 
-export interface DemoSite {
-  readonly name: string;
-  readonly ds: DsConfig;
-  readonly edge: EdgeConfig;
-}
-export interface DemoAccount {
-  readonly user: string;
-  readonly password: string;
-  readonly deviceSecret: string;
-  readonly home: string;
-  readonly accessKbps: number;
-  readonly channels: readonly { readonly name: string; readonly title: string; readonly kbps: number }[];
-}
 /** A sample channel: the clip is broadcast by `user` through the DS of `site` (an index). */
 export interface DemoBroadcast {
   readonly channel: string;
@@ -36,12 +32,8 @@ export interface DemoBroadcast {
 }
 /** Everything the demo starts, decided before anything is opened. */
 export interface DemoPlan {
-  readonly domain: string;
-  readonly sites: readonly DemoSite[];
-  readonly broker: BrokerConfig;
-  readonly registration: RegistrationConfig;
-  readonly web: WebConfig;
-  readonly accounts: readonly DemoAccount[];
+  readonly config: Config;
+  readonly accounts: readonly SampleAccount[];
   readonly broadcasts: readonly DemoBroadcast[];
 }
 
@@ -52,80 +44,74 @@ const INGEST_PORTS = 100;
 /** The clips' own rate is about 300 kbit/s; headroom for peaks. */
 const SAMPLE_KBPS = 500;
 
-export function planDemo(options: DemoOptions, pages: string): DemoPlan {
-  const origins = ["localhost", LOOPBACK].map((host) => `http://${host}:${options.webPort}`);
-  const brokerCops = { host: LOOPBACK, port: options.basePort + 8 };
-  const sites = Array.from({ length: options.sites }, (_, at) => planSite(options, at, brokerCops, origins));
+/** Throws for options that make no configuration, such as a `hep` that is no address. */
+export function planDemo(options: DemoOptions): DemoPlan {
+  const parsed = readConfig(demoYaml(options), {});
+  const faults = allFaults(parsed).map((fault) => showFault(fault, "demo"));
+  if (faults.length > 0) throw new Error(faults.join("\n"));
+  const config = parsed.value;
   return {
-    domain: DOMAIN,
-    sites,
-    broker: {
-      cops: brokerCops,
-      topology: {
-        groupPort: options.basePort + 4,
-        edges: sites.map(({ edge, name }, at) => ({
-          id: edge.id,
-          site: name,
-          accessKbps: options.accessKbps,
-          coreLinks: [`core${at + 1}`],
-        })),
-        links: sites.map((_, at) => ({ name: `core${at + 1}`, kbps: options.coreKbps })),
-      },
-    },
-    registration: { domain: DOMAIN, database: ":memory:", placement: [] },
-    web: {
-      domain: DOMAIN,
-      listen: { host: LOOPBACK, port: options.webPort },
-      pages,
-      sip: Object.fromEntries(sites.map(({ ds }) => [ds.id, `${ds.ws.host}:${ds.ws.port}`])),
-      media: Object.fromEntries(sites.map(({ edge }) => [edge.id, `${edge.mediaWs.host}:${edge.mediaWs.port}`])),
-      origins,
-    },
-    accounts: sampleAccounts(sites),
+    config,
+    accounts: sampleAccounts(config.ds.map(({ id }) => id)),
     broadcasts: [
       { channel: "news", user: "studio", site: 0, clip: "testdata/clips/news.ts" },
-      { channel: "sport", user: "studio", site: sites.length - 1, clip: "testdata/clips/sport.ts" },
+      { channel: "sport", user: "studio", site: config.ds.length - 1, clip: "testdata/clips/sport.ts" },
     ],
   };
 }
 
-function planSite(options: DemoOptions, at: number, broker: EdgeConfig["broker"], origins: readonly string[]): DemoSite {
-  const number = at + 1;
-  const name = `site${number}`;
-  const port = options.basePort + PORTS_PER_SITE * at;
-  const edgeCops = { host: LOOPBACK, port: port + 2 };
-  return {
-    name,
-    ds: {
-      id: `ds${number}`,
-      site: name,
-      domain: DOMAIN,
-      udp: { host: LOOPBACK, port },
-      tcp: { host: LOOPBACK, port },
-      ws: { host: LOOPBACK, port: port + 1 },
-      edge: edgeCops,
-      edgeId: `edge${number}`,
+/** The demo as a configuration file. */
+export function demoYaml(options: DemoOptions): string {
+  const { basePort, data, hep, pcap } = options;
+  const numbers = Array.from({ length: options.sites }, (_, at) => at + 1);
+  const at = (port: number): string => `${LOOPBACK}:${port}`;
+  const portOf = (site: number, place: number): number => basePort + PORTS_PER_SITE * (site - 1) + place;
+  return stringify({
+    domain: DOMAIN,
+    ...(data !== undefined && { data }),
+    ...((hep !== undefined || pcap !== undefined) && { capture: { ...(hep && { hep }), ...(pcap && { pcap }) } }),
+    ds: numbers.map((site) => ({
+      id: `ds${site}`,
+      site: `site${site}`,
+      udp: at(portOf(site, 0)),
+      tcp: at(portOf(site, 0)),
+      ws: at(portOf(site, 1)),
+      edge: `edge${site}`,
       digest: options.digest,
-      origins,
-    },
-    edge: {
-      id: `edge${number}`,
-      site: name,
-      cops: edgeCops,
-      broker,
-      mediaAddress: `127.0.${number}.1`,
-      multicastInterface: LOOPBACK,
-      ingestPorts: { first: options.basePort + 1_000 + INGEST_PORTS * at, count: INGEST_PORTS },
-      mediaWs: { host: LOOPBACK, port: port + 3 },
-      origins,
-    },
-  };
+    })),
+    edge: numbers.map((site) => ({
+      id: `edge${site}`,
+      site: `site${site}`,
+      cops: at(portOf(site, 2)),
+      media: {
+        address: `127.0.${site}.1`,
+        multicastInterface: LOOPBACK,
+        ws: at(portOf(site, 3)),
+        ingestFirst: basePort + 1_000 + INGEST_PORTS * (site - 1),
+        ingestCount: INGEST_PORTS,
+      },
+    })),
+    broker: [
+      {
+        cops: at(basePort + 8),
+        groupPort: basePort + 4,
+        edges: numbers.map((site) => ({
+          id: `edge${site}`,
+          site: `site${site}`,
+          accessKbps: options.accessKbps,
+          coreLinks: [`core${site}`],
+        })),
+        links: numbers.map((site) => ({ name: `core${site}`, kbps: options.coreKbps })),
+      },
+    ],
+    registration: data === undefined ? { database: ":memory:" } : {},
+    web: [{ listen: at(options.webPort) }],
+  });
 }
 
 /** Fixed, because the demo listens on loopback only. */
-function sampleAccounts(sites: readonly DemoSite[]): DemoAccount[] {
-  const homes = sites.map(({ ds }) => ds.id);
-  const account = (user: string, at: number, channels: DemoAccount["channels"]): DemoAccount => ({
+function sampleAccounts(homes: readonly string[]): SampleAccount[] {
+  const account = (user: string, at: number, channels: SampleAccount["channels"]): SampleAccount => ({
     user,
     password: `${user}-demo`.padEnd(8, "-"),
     deviceSecret: `${user}-device`,

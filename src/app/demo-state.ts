@@ -38,7 +38,7 @@ const FILE = path.join(os.tmpdir(), `sipcast-demo-${os.userInfo().uid}.json`);
 /** Lets `watch` and `broadcast` find this demo; returns how to withdraw it. The last demo started is the one found. */
 export function publishDemo(ready: DemoReady, plan: DemoPlan): () => void {
   const owners = Object.fromEntries(plan.accounts.flatMap(({ user, channels }) => channels.map(({ name }) => [name, user])));
-  const addresses = new Map(plan.sites.map(({ ds }) => [ds.id, showAddress(ds.udp)]));
+  const addresses = new Map(plan.config.ds.map(({ id, udp }) => [id, showAddress(udp)]));
   const homes = Object.fromEntries(plan.accounts.map(({ user, home }) => [user, addresses.get(home) ?? ""]));
   const running: RunningDemo = { ready, pid: process.pid, owners, homes };
   rmSync(FILE, { force: true });

@@ -1,10 +1,11 @@
 import path from "node:path";
-import { nodeHost } from "#host/node/index.ts";
+import { type Address, showAddress } from "#host/host.ts";
 import { checkMachine, freeTcpPort, machineFaults, tcpFree, udpFree } from "./checks.ts";
-import { consoleLog, say, UsageError, untilStopped } from "./console.ts";
+import { say, UsageError, untilStopped } from "./console.ts";
 import { type DemoOptions, type DemoPlan, planDemo } from "./demo-plan.ts";
 import { type DemoReady, publishDemo } from "./demo-state.ts";
-import { runOperator } from "./operator.ts";
+import { createLogger, defaultFormat, type LogFlags } from "./logger.ts";
+import { startProcess } from "./process.ts";
 import { startSamples } from "./samples.ts";
 
 const HOME = path.resolve(import.meta.dirname, "../..");
@@ -12,8 +13,9 @@ const DEFAULT_BASE_PORT = 5_060;
 const DEFAULT_WEB_PORT = 8_080;
 const PORT_STEP = 100; // from one base port to the next one tried
 const PORT_TRIES = 20;
+const READY_WITHIN_MS = 10_000;
 
-interface DemoFlags {
+interface DemoFlags extends LogFlags {
   readonly json?: boolean;
   readonly trace?: boolean;
   readonly basePort?: number;
@@ -22,6 +24,9 @@ interface DemoFlags {
   readonly accessKbps: number;
   readonly coreKbps: number;
   readonly digest: DemoOptions["digest"];
+  readonly data?: string;
+  readonly hep?: string;
+  readonly pcap?: string;
   readonly samples: boolean;
 }
 
@@ -30,10 +35,16 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
   const machine = await checkMachine();
   for (const fault of machineFaults(machine)) say(fault);
   const sites = machine.multicast ? flags.sites : 1;
-  const plan = planDemo({ ...flags, sites, ...(await choosePorts(flags, sites)) }, path.join(HOME, "web/dist"));
-  const host = nodeHost();
-  const operator = await runOperator(host, plan, { log: consoleLog, trace: flags.trace ? say : undefined });
-  const samples = flags.samples ? await startSamples(operator.tapped("studio"), plan, HOME) : undefined;
+  const plan = planDemo({ ...flags, sites, ...(await choosePorts(flags, sites)) });
+  const log = createLogger(flags.log ?? defaultFormat(), flags.logLevel ?? "info");
+  const { accounts } = plan;
+  const running = await startProcess(plan.config, { log, trace: flags.trace ? say : undefined, accounts });
+  const missing = await running.servingWithin(READY_WITHIN_MS);
+  if (missing.length > 0) {
+    await running.stop();
+    throw new UsageError(missing.join("\n"));
+  }
+  const samples = flags.samples ? await startSamples(running.hostOf("studio"), plan, HOME) : undefined;
   const ready = readyLine(plan);
   const withdraw = publishDemo(ready, plan);
   if (flags.json) process.stdout.write(`${JSON.stringify(ready)}\n`);
@@ -42,7 +53,7 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
   withdraw();
   if (!flags.json) say("Stopping.");
   await samples?.stop();
-  await operator.stop();
+  await running.stop();
 }
 
 /** The wanted ports, or free ones beside them; says what it does instead. */
@@ -73,25 +84,26 @@ async function portsFree(basePort: number, sites: number): Promise<boolean> {
 }
 
 /** The contract of DESIGN §7: what does not run is absent. */
-function readyLine(plan: DemoPlan): DemoReady {
-  const show = ({ host, port }: { host: string; port: number }): string => `${host}:${port}`;
+function readyLine({ config, accounts }: DemoPlan): DemoReady {
+  const { domain, ds, edge, broker, web } = config;
+  const copsOf = (at: { readonly cops: Address } | undefined): string => (at ? showAddress(at.cops) : "");
   return {
     ready: true,
-    web: `http://${show(plan.web.listen)}`,
-    domain: plan.domain,
-    sites: plan.sites.map(({ name, ds, edge }) => ({
-      name,
-      ds: { udp: show(ds.udp), ...(ds.tcp && { tcp: show(ds.tcp) }), ws: `ws://${show(ds.ws)}` },
-      edge: { cops: show(edge.cops) },
+    web: `http://${web[0] ? showAddress(web[0].listen) : ""}`,
+    domain,
+    sites: ds.map(({ site, udp, tcp, ws, edge: edgeId }) => ({
+      name: site,
+      ds: { udp: showAddress(udp), ...(tcp && { tcp: showAddress(tcp) }), ws: `ws://${showAddress(ws)}` },
+      edge: { cops: copsOf(edge.find(({ id }) => id === edgeId)) },
     })),
-    broker: { cops: show(plan.broker.cops) },
-    accounts: plan.accounts.map(({ user, password, deviceSecret }) => ({
+    broker: { cops: copsOf(broker[0]) },
+    accounts: accounts.map(({ user, password, deviceSecret }) => ({
       user,
-      aor: `sip:${user}@${plan.domain}`,
+      aor: `sip:${user}@${domain}`,
       password,
       deviceSecret,
     })),
-    channels: plan.accounts.flatMap(({ channels }) => channels.map(({ name }) => name)),
+    channels: accounts.flatMap(({ channels }) => channels.map(({ name }) => name)),
   };
 }
 

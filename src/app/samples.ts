@@ -27,8 +27,8 @@ function startSample(host: Host, plan: DemoPlan, broadcast: DemoBroadcast, home:
   const clip = readClipFile(path.join(home, broadcast.clip));
   const { user, channel } = broadcast;
   const deviceSecret = plan.accounts.find((account) => account.user === user)?.deviceSecret ?? "";
-  const ds = plan.sites[broadcast.site]?.ds.udp ?? { host: "", port: 0 };
-  const identity = { user, domain: plan.domain, deviceSecret, ds, localHost: ds.host };
+  const ds = plan.config.ds[broadcast.site]?.udp ?? { host: "", port: 0 };
+  const identity = { user, domain: plan.config.domain, deviceSecret, ds, localHost: ds.host };
   return new Promise((resolve) => {
     let asked = false;
     let ended = (): void => undefined;

@@ -1,0 +1,186 @@
+import type { ConfigFault, ParsedConfig } from "#base/config.ts";
+import { topologyFaults } from "#broker/index.ts";
+import { isWildcard } from "#host/addresses.ts";
+import { type Address, showAddress } from "#host/host.ts";
+import { Placement } from "#registration/index.ts";
+import { brokerOfEdge, databaseOf, edgeCopsOf, pemOf, topologyOf } from "./config.ts";
+import type { Config } from "./config-schema.ts";
+
+/** Something wrong, and the path of the value that is. */
+interface Finding {
+  readonly path: string;
+  readonly message: string;
+}
+/** A port that a role opens. */
+export interface ListenPort {
+  readonly path: string;
+  readonly protocol: "TCP" | "UDP";
+  readonly at: Address;
+}
+
+/** What no single key tells: names and ports used twice, roles that miss others. With those of the parser, in the file's order. */
+export function allFaults({ value, faults, placeOf }: ParsedConfig<Config>): readonly ConfigFault[] {
+  const isReadable = faults.length === 0;
+  const findings = [
+    ...repeatedIds(value),
+    ...repeatedPorts(listenPorts(value)),
+    ...missingPeers(value),
+    ...(isReadable
+      ? [...missingRoles(value), ...certificates(value), ...value.broker.flatMap(topology), ...accounts(value)]
+      : []),
+  ];
+  const found = findings.map(({ path, message }) => ({ place: placeOf(path), message: `${path}: ${message}` }));
+  return [...faults, ...found].sort((a, b) => lineOf(a) - lineOf(b));
+}
+const lineOf = ({ place }: ConfigFault): number => (place && "line" in place ? place.line : 0);
+
+/** Every port that the process opens. Those for ingest are opened by and by. */
+export function listenPorts({ ds, edge, broker, web, admin }: Config): readonly ListenPort[] {
+  const tcp = (path: string, at: Address): ListenPort => ({ path, protocol: "TCP", at });
+  return [
+    ...ds.flatMap(({ udp, ...one }, at) => [
+      { path: `ds[${at}].udp`, protocol: "UDP", at: udp } as const,
+      ...(["tcp", "tls", "ws", "wss"] as const).flatMap((name) => (one[name] ? [tcp(`ds[${at}].${name}`, one[name])] : [])),
+    ]),
+    ...edge.flatMap(({ cops, media }, at) => [
+      tcp(`edge[${at}].cops`, cops),
+      tcp(`edge[${at}].media.ws`, media.ws),
+      ...ingestPorts(media, `edge[${at}].media`),
+    ]),
+    ...broker.map(({ cops }, at) => tcp(`broker[${at}].cops`, cops)),
+    ...web.map(({ listen }, at) => tcp(`web[${at}].listen`, listen)),
+    ...(admin ? [tcp("admin", admin)] : []),
+  ];
+}
+function ingestPorts({ address: host, ingestFirst, ingestCount }: Config["edge"][number]["media"], path: string): ListenPort[] {
+  return Array.from({ length: ingestCount }, (_, at) => ({
+    path: `${path}.ingestFirst`,
+    protocol: "UDP" as const,
+    at: { host, port: ingestFirst + at },
+  }));
+}
+
+function repeatedIds({ ds, edge, broker, registration, web }: Config): Finding[] {
+  const lists = { ds, edge, broker, web };
+  const members = Object.entries(lists).flatMap(([kind, roles]) =>
+    roles.map(({ id }, at) => ({ id, path: `${kind}[${at}].id` })),
+  );
+  if (registration) members.push({ id: registration.id, path: "registration.id" });
+  const seen = new Map<string, string>();
+  return members.flatMap(({ id, path }) => {
+    const first = seen.get(id);
+    seen.set(id, first ?? path);
+    return first === undefined || id === "" ? [] : [{ path, message: `${id} is the name of ${first} already` }];
+  });
+}
+
+function repeatedPorts(ports: readonly ListenPort[]): Finding[] {
+  const seen = new Map<string, ListenPort[]>();
+  const findings: Finding[] = [];
+  for (const port of ports) {
+    const key = `${port.protocol} ${port.at.port}`;
+    const sharing = seen.get(key) ?? [];
+    seen.set(key, [...sharing, port]);
+    const other = sharing.find(({ at }) => at.host === port.at.host || isWildcard(at.host) || isWildcard(port.at.host));
+    if (!other || port.at.port === 0 || findings.some(({ path }) => path === port.path)) continue;
+    findings.push({
+      path: port.path,
+      message: `${port.protocol} ${showAddress(port.at)} is used twice, by ${other.path} as well`,
+    });
+  }
+  return findings;
+}
+
+function missingPeers(config: Config): Finding[] {
+  const { ds, edge, broker, web } = config;
+  const names = edge.map(({ id }) => id).join(", ") || "none";
+  const findings = ds.flatMap((one, at): Finding[] =>
+    edgeCopsOf(one, config) || one.edge === ""
+      ? []
+      : [
+          {
+            path: `ds[${at}].edge`,
+            message: `there is no edge ${one.edge} in this file (there is: ${names}): name one of those, or say where it is with edgeCops`,
+          },
+        ],
+  );
+  edge.forEach((one, at) => {
+    const cops = brokerOfEdge(one, config);
+    const here = broker.find((each) => cops && showAddress(each.cops) === showAddress(cops));
+    if (!cops)
+      findings.push({
+        path: `edge[${at}]`,
+        message: `its broker is not known: ${broker.length === 0 ? "no" : "more than one"} broker stands in this file, so broker: ADDRESS is needed`,
+      });
+    else if (here && !here.edges.some(({ id }) => id === one.id) && one.id !== "")
+      findings.push({
+        path: `edge[${at}].id`,
+        message: `the topology of ${here.id} has no edge ${one.id}: it would serve nobody`,
+      });
+  });
+  web.forEach(({ sip }, at) => {
+    if (ds.length + Object.keys(sip).length === 0)
+      findings.push({ path: `web[${at}]`, message: "there is no DS that pages could call" });
+  });
+  return findings;
+}
+
+/**
+ * Roles that meet on the overlay only do so within one process. COPS reaches other machines, so edges and brokers may stand
+ * alone.
+ */
+function missingRoles({ ds, edge, broker, registration, web }: Config): Finding[] {
+  const only = "roles that meet on the overlay must stand in one process";
+  if (ds.length + edge.length + broker.length + web.length === 0 && !registration)
+    return [{ path: "", message: "no role is configured: nothing would run" }];
+  const findings: Finding[] = [];
+  if (ds.length > 0 && !registration)
+    findings.push({ path: "ds", message: `registration is missing here: no user would be known (${only})` });
+  if (web.length > 0 && !registration)
+    findings.push({ path: "web", message: `registration is missing here: nobody could sign in (${only})` });
+  if (web.length > 0 && ds.length === 0)
+    findings.push({ path: "web", message: `a DS is missing here: no channel would ever be on air (${only})` });
+  if (registration && ds.length === 0)
+    findings.push({ path: "registration", message: `a DS is missing here: accounts would have no server (${only})` });
+  return findings;
+}
+
+function certificates({ ds }: Config): Finding[] {
+  return ds.flatMap(({ udp, tcp, tls, wss, certificate }, at) => {
+    const path = `ds[${at}]`;
+    const unreadable = certificate && faultOf(() => pemOf(certificate));
+    return [
+      ...((tls || wss) && !certificate ? [{ path, message: "tls and wss need a certificate" }] : []),
+      ...(tcp && tcp.port !== udp.port ? [{ path: `${path}.tcp`, message: `its port must be that of udp, ${udp.port}` }] : []),
+      ...(unreadable === undefined ? [] : [{ path: `${path}.certificate`, message: unreadable }]),
+    ];
+  });
+}
+function faultOf(act: () => unknown): string | undefined {
+  try {
+    act();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function topology(broker: Config["broker"][number], at: number): Finding[] {
+  return topologyFaults(topologyOf(broker)).map((message) => ({ path: `broker[${at}].edges`, message }));
+}
+
+function accounts(config: Config): Finding[] {
+  const { registration, ds } = config;
+  if (!registration) return [];
+  const findings: Finding[] = registration.placement.flatMap((one, at) => {
+    const path = `registration.placement[${at}]`;
+    const unknown = ds.some(({ id }) => id === one.ds)
+      ? []
+      : [{ path: `${path}.ds`, message: `there is no DS ${one.ds} in this file` }];
+    const malformed = faultOf(() => new Placement([one]));
+    return malformed === undefined ? unknown : [...unknown, { path: `${path}.prefix`, message: malformed }];
+  });
+  if (databaseOf(config) === undefined)
+    findings.push({ path: "registration", message: 'accounts would not be kept: give data, or database: ":memory:" to say so' });
+  return findings;
+}

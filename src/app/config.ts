@@ -1,0 +1,145 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { type Address, showAddress } from "#host/host.ts";
+import type { Named, OperatorPlan } from "#roles/operator.ts";
+import type { BrokerConfig, DsConfig, EdgeConfig, RegistrationConfig, WebConfig } from "#roles/types.ts";
+import type { Config } from "./config-schema.ts";
+
+/** Every role of one process, in the words of the roles. */
+export interface ProcessPlan extends OperatorPlan {
+  readonly webs: readonly Named<WebConfig>[];
+}
+
+type Certificate = NonNullable<Config["ds"][number]["certificate"]>;
+
+const HOME = path.resolve(import.meta.dirname, "../..");
+const LOOPBACK_HOSTS = ["localhost", "127.0.0.1"];
+const WILDCARDS = ["0.0.0.0", "::"];
+
+/**
+ * Turns a configuration without faults into what the roles are told. All hold the same list of origins and read it at each
+ * use, so that a reload is one change of `origins`.
+ */
+export function planOf(config: Config, origins: readonly string[]): ProcessPlan {
+  const { domain, registration } = config;
+  return {
+    servers: config.ds.map((ds) => serverOf(ds, config, origins)),
+    edges: config.edge.map((edge) => edgeOf(edge, config, origins)),
+    brokers: config.broker.map((broker) => brokerOf(broker, config)),
+    registration:
+      registration &&
+      ({
+        id: registration.id,
+        domain,
+        database: databaseOf(config) ?? ":memory:",
+        placement: registration.placement,
+      } satisfies Named<RegistrationConfig>),
+    webs: config.web.map((web) => webOf(web, config, origins)),
+  };
+}
+
+/** The SQLite file of accounts; `undefined` where neither `database` nor `data` says. */
+export function databaseOf({ registration, data }: Config): string | undefined {
+  return registration?.database ?? (data === undefined ? undefined : path.join(data, "registration.sqlite"));
+}
+/** As configured, or those under which a browser on this machine, or at the listener's own address, sees the pages. */
+export function originsOf({ origins, web }: Config): readonly string[] {
+  if (origins.length > 0) return origins;
+  const hosts = ({ host }: Address): string[] => [...LOOPBACK_HOSTS, ...(WILDCARDS.includes(host) ? [] : [host])];
+  return [
+    ...new Set(
+      web.flatMap(({ listen }) =>
+        hosts(listen).map(
+          (host) => `http://${host === "localhost" ? `localhost:${listen.port}` : showAddress({ ...listen, host })}`,
+        ),
+      ),
+    ),
+  ];
+}
+/** Where the DS finds its edge. */
+export function edgeCopsOf({ edge, edgeCops }: Config["ds"][number], config: Config): Address | undefined {
+  return edgeCops ?? config.edge.find(({ id }) => id === edge)?.cops;
+}
+/** Where the edge finds its broker. */
+export function brokerOfEdge({ broker }: Config["edge"][number], config: Config): Address | undefined {
+  return broker ?? (config.broker.length === 1 ? config.broker[0]?.cops : undefined);
+}
+export const topologyOf = ({ groupPort, edges, links }: Config["broker"][number]): BrokerConfig["topology"] => ({
+  groupPort,
+  edges,
+  links,
+});
+
+const brokerOf = (broker: Config["broker"][number], config: Config): Named<BrokerConfig> => ({
+  id: broker.id,
+  cops: broker.cops,
+  ...sealOf(config),
+  topology: topologyOf(broker),
+});
+const sealOf = ({ copsIntegrity }: Config): Pick<BrokerConfig, "integrity"> =>
+  copsIntegrity ? { integrity: copsIntegrity } : {};
+
+/** Throws where a file cannot be read: whoever reports faults has tried. */
+export function pemOf({ cert, key, ca }: Certificate): NonNullable<DsConfig["certificate"]> {
+  const pem = (file: string): string => readFileSync(file, "utf8");
+  return { cert: pem(cert), key: pem(key), ...(ca !== undefined && { ca: pem(ca) }) };
+}
+
+function serverOf(ds: Config["ds"][number], config: Config, origins: readonly string[]): DsConfig {
+  const { id, site, udp, tcp, tls, ws, wss, certificate, digest } = ds;
+  return {
+    id,
+    site,
+    domain: config.domain,
+    udp,
+    ...(tcp && { tcp }),
+    ...(tls && { tls }),
+    ws,
+    ...(wss && { wss }),
+    ...(certificate && { certificate: pemOf(certificate) }),
+    edge: checked(edgeCopsOf(ds, config)),
+    edgeId: ds.edge,
+    ...sealOf(config),
+    digest,
+    origins,
+  };
+}
+
+function edgeOf(edge: Config["edge"][number], config: Config, origins: readonly string[]): EdgeConfig {
+  const { id, site, cops, media } = edge;
+  return {
+    id,
+    site,
+    cops,
+    ...sealOf(config),
+    broker: checked(brokerOfEdge(edge, config)),
+    mediaAddress: media.address,
+    multicastInterface: media.multicastInterface ?? media.address,
+    ingestPorts: { first: media.ingestFirst, count: media.ingestCount },
+    mediaWs: media.ws,
+    origins,
+  };
+}
+
+function webOf(
+  { id, listen, pages, sip, media }: Config["web"][number],
+  config: Config,
+  origins: readonly string[],
+): Named<WebConfig> {
+  const show = (table: Readonly<Record<string, Address>>): Record<string, string> =>
+    Object.fromEntries(Object.entries(table).map(([member, at]) => [member, showAddress(at)]));
+  return {
+    id,
+    domain: config.domain,
+    listen,
+    pages: pages ?? path.join(HOME, "web/dist"),
+    sip: show({ ...Object.fromEntries(config.ds.map(({ id, ws }) => [id, ws])), ...sip }),
+    media: show({ ...Object.fromEntries(config.edge.map(({ id, media: { ws } }) => [id, ws])), ...media }),
+    origins,
+  };
+}
+
+function checked<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("Cannot plan a configuration that was not checked");
+  return value;
+}

@@ -1,0 +1,61 @@
+import { CLIENT_TYPE, type CopsPep } from "#cops/index.ts";
+import type { StatusReport } from "#http/index.ts";
+import type { RoleName } from "#overlay/types.ts";
+import type { Operator } from "#roles/operator.ts";
+
+/** Why a role that has started does not serve yet. */
+const WAITING: Readonly<Record<RoleName, string>> = {
+  ds: "does not know its users yet",
+  edge: "has no policy from its broker yet",
+  broker: "does not listen yet",
+  registration: "does not serve yet",
+  web: "does not listen yet",
+  presence: "does not serve yet",
+  recovery: "does not serve yet",
+  dsm: "does not serve yet",
+};
+
+/** How this process is, in sentences: what `/readyz`, the first lines of a log and the end of a failed start say. */
+export class Health {
+  readonly #failures: string[] = [];
+  #operator: Operator | undefined;
+  #isStopping = false;
+
+  /** A listener could not be had, or broke: until a restart. */
+  failed(what: string, error: Error): void {
+    this.#failures.push(`${what}: ${error.message}.`);
+  }
+  started(operator: Operator): void {
+    this.#operator = operator;
+  }
+  stopping(): void {
+    this.#isStopping = true;
+  }
+  get failures(): readonly string[] {
+    return this.#failures;
+  }
+
+  report(): StatusReport {
+    if (!this.#operator) return { notReady: ["The roles are being started."], degraded: [] };
+    const stopping = this.#isStopping ? ["The process is about to stop."] : [];
+    return { notReady: [...stopping, ...this.#failures, ...waiting(this.#operator)], degraded: degraded(this.#operator) };
+  }
+}
+
+function waiting({ overlays }: Operator): string[] {
+  return [...overlays.values()].flatMap(({ self: { id, role, phase } }) => {
+    if (phase === "serving") return [];
+    return [phase === "draining" ? `${id} ends its calls.` : `${id} ${WAITING[role]}.`];
+  });
+}
+function degraded({ servers, edges }: Operator): string[] {
+  return [
+    ...servers.flatMap(({ id, pep }) =>
+      isConnected(pep) ? [] : [`${id} is not connected to its edge: nobody can watch or go on air there.`],
+    ),
+    ...edges.flatMap(({ id, pep }) =>
+      isConnected(pep) ? [] : [`${id} is not connected to its broker: it promises only what its local quota allows.`],
+    ),
+  ];
+}
+const isConnected = (pep: CopsPep): boolean => Object.values(CLIENT_TYPE).every((clientType) => pep.isOpen(clientType));

@@ -1,0 +1,62 @@
+/** What each counter counts, in the words of `/metrics`: a counter that is added needs its line here. */
+import type { CopsCounters } from "#cops/index.ts";
+import type { HostCounters } from "#host/node/index.ts";
+import type { OverlayNode } from "#overlay/index.ts";
+import type { Registration } from "#registration/index.ts";
+import type { SipCounters } from "#sip/index.ts";
+
+type Help<Counters> = Readonly<Record<keyof Counters & string, string>>;
+
+export const SIP_HELP: Help<SipCounters> = {
+  messagesIn: "SIP messages received.",
+  messagesOut: "SIP messages sent.",
+  keepAlives: "CRLFs and empty datagrams received (RFC 5626 §3.5.1).",
+  garbage: "Octets that were no SIP message: dropped.",
+  malformed: "Malformed SIP requests: answered where a Via told whither.",
+  shed: "SIP requests answered 503 without a transaction.",
+  strays: "SIP responses and ACKs to no transaction: dropped.",
+  retransmissionsIn: "Copies of SIP messages that a transaction absorbed.",
+  retransmissionsOut: "SIP messages sent again.",
+  lateAnswers: "Answers of our own that came after their transaction's end: dropped.",
+  abandoned: "SIP requests that were never answered in time, and final responses that no ACK came for.",
+  unsent: "SIP messages for flows that are gone.",
+  failures: "SIP client transactions that ended in silence or with their flow.",
+  faults: "Faults of our own, each of which ended one SIP transaction.",
+};
+
+export const COPS_HELP: Help<CopsCounters> = {
+  received: "COPS messages received.",
+  sent: "COPS messages sent.",
+  badMessages: "COPS messages that broke a rule.",
+  ignoredAttributes: "Attributes, columns and classes that are not known.",
+  unknownHandles: "COPS messages that name no request state.",
+  overLimit: "COPS requests and connections above a limit.",
+  lost: "COPS connections lost.",
+  userFaults: "Faults of our own, each of which ended one COPS connection.",
+};
+
+export const OVERLAY_HELP: Help<OverlayNode["counters"] & { lateAnswers: number; timeouts: number }> = {
+  badFrames: "Overlay frames that could not be read.",
+  strangers: "Overlay frames of members whose hello had not come.",
+  outlived: "Hellos of a member's earlier life.",
+  repeated: "Overlay messages that came twice.",
+  unhandled: "Overlay messages of a topic that nobody handles.",
+  tooManyMembers: "Hellos dropped for want of room.",
+  lateAnswers: "Overlay answers that nobody waited for any more.",
+  timeouts: "Overlay requests that were not answered in time.",
+};
+
+export const REGISTRATION_HELP: Help<Registration["counters"]> = {
+  signUps: "Accounts made.",
+  signIns: "Sign-ins.",
+  wrongPasswords: "Sign-ins refused for a wrong name or password.",
+  tooManyFailures: "Sign-ins refused unread after too many failures.",
+  busy: "Sign-ups and sign-ins refused because too many passwords were being hashed.",
+};
+
+export const HOST_HELP: Help<HostCounters> = {
+  datagramsNotSent: "Datagrams that the system did not send.",
+  connectionsOverQueueLimit: "Connections closed because their peer did not read.",
+  tlsHandshakesFailed: "TLS handshakes that failed.",
+  tornLogBytes: "Octets of logs that were torn and cut off.",
+};

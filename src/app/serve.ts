@@ -1,0 +1,91 @@
+import type { ConfigFault } from "#base/config.ts";
+import { originsOf } from "./config.ts";
+import { allFaults } from "./config-checks.ts";
+import { readConfigFile, showFault } from "./config-file.ts";
+import type { Config } from "./config-schema.ts";
+import { say, UsageError, untilStopped } from "./console.ts";
+import { createLogger, defaultFormat, type LevelledLogger, type LogFlags } from "./logger.ts";
+import { type RunningProcess, startProcess } from "./process.ts";
+
+export interface ConfigFlags {
+  readonly config: string;
+  readonly data?: string;
+}
+interface ServeFlags extends ConfigFlags, LogFlags {
+  readonly trace?: boolean;
+}
+
+/** Before it is said what is still missing; peers on other machines may come later. */
+const EXPECTED_WITHIN_MS = 10_000;
+/** Of goodbyes and closing, after `stop.noticeMs`: then the process ends anyhow. */
+const STOP_WITHIN_MS = 10_000;
+
+/** `sipcast serve`: the roles of a configuration file, until SIGTERM or Ctrl-C; SIGHUP reads the file again. */
+export async function runServe(flags: ServeFlags): Promise<void> {
+  const config = readChecked(flags);
+  const log = createLogger(flags.log ?? config.log.format ?? defaultFormat(), flags.logLevel ?? config.log.level);
+  const running = await startProcess(config, { log, trace: flags.trace ? say : undefined });
+  const reload = (): void => reloaded(flags, config, running, log);
+  process.on("SIGHUP", reload);
+  const stopped = untilStopped();
+  const missing = await Promise.race([running.servingWithin(EXPECTED_WITHIN_MS), stopped.then(() => [])]);
+  if (running.health.failures.length > 0) {
+    await running.stop();
+    throw new UsageError(missing.join("\n"));
+  }
+  if (missing.length === 0) log.info("serving", { config: flags.config });
+  else log.warn("not serving yet", { reasons: missing });
+  await stopped;
+  process.off("SIGHUP", reload);
+  log.info("stopping");
+  const giveUp = setTimeout(() => {
+    log.error("stopped without all goodbyes");
+    process.exit(1);
+  }, config.stop.noticeMs + STOP_WITHIN_MS);
+  await running.stop();
+  clearTimeout(giveUp);
+}
+
+/** `sipcast check`. */
+export function runCheck(flags: ConfigFlags): void {
+  readChecked(flags);
+  process.stdout.write("OK\n");
+}
+
+/** Throws with every fault, a line each. What the command line says counts as if the environment said it. */
+export function readChecked({ config: file, data }: ConfigFlags): Config {
+  const parsed = readConfigFile(file, data === undefined ? process.env : { ...process.env, SIPCAST__DATA: data });
+  const faults = allFaults(parsed);
+  if (faults.length > 0) throw new UsageError(describe(faults, file));
+  return parsed.value;
+}
+function describe(faults: readonly ConfigFault[], file: string): string {
+  const lines = faults.map((fault) => showFault(fault, file));
+  return [`${faults.length} ${faults.length === 1 ? "fault" : "faults"} in the configuration`, ...lines].join("\n");
+}
+
+/** Takes over the log level and the origins; names what else has changed. A file with faults changes nothing. */
+function reloaded(flags: ServeFlags, before: Config, running: RunningProcess, log: LevelledLogger): void {
+  try {
+    const now = readChecked(flags);
+    running.setOrigins(originsOf(now));
+    log.setLevel(flags.logLevel ?? now.log.level);
+    const lasting = (config: Config) => ({ ...config, origins: undefined, log: { ...config.log, level: undefined } });
+    const restart = changes(lasting(before), lasting(now), "");
+    log.info("reloaded", { config: flags.config });
+    if (restart.length > 0) log.warn("changes that need a restart", { keys: restart });
+  } catch (error) {
+    log.error("not reloaded", { error });
+  }
+}
+
+/** Paths at which two values differ. */
+export function changes(a: unknown, b: unknown, path: string): string[] {
+  const isTree = (value: unknown): value is object => typeof value === "object" && value !== null;
+  if (!isTree(a) || !isTree(b)) return a === b ? [] : [path];
+  const names = [...new Set([...Object.keys(a), ...Object.keys(b)])];
+  return names.flatMap((name) => {
+    const below = Array.isArray(a) ? `${path}[${name}]` : path === "" ? name : `${path}.${name}`;
+    return changes((a as Record<string, unknown>)[name], (b as Record<string, unknown>)[name], below);
+  });
+}
