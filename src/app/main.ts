@@ -1,9 +1,13 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from "commander";
+import { readAddress } from "#host/addresses.ts";
 import { runBroadcast } from "./broadcast.ts";
 import { UsageError } from "./console.ts";
 import { runDemo } from "./demo.ts";
+import { runDoctor } from "./doctor.ts";
 import { runFaults } from "./faults.ts";
+import { LOG_FORMATS, LOG_LEVELS } from "./logger.ts";
+import { runCheck, runServe } from "./serve.ts";
 import { runSimulate } from "./simulate.ts";
 import { runWatch } from "./watch.ts";
 
@@ -23,6 +27,22 @@ function digestList(text: string): (typeof DIGESTS)[number][] {
     return known;
   });
 }
+function addressText(text: string): string {
+  if (!readAddress(text)) throw new InvalidArgumentError("Give an address and a port, e.g. 127.0.0.1:9060.");
+  return text;
+}
+const logOptions = (command: Command): Command =>
+  command
+    .addOption(
+      new Option("--log <format>", "how events are written to standard error (default: pretty on a terminal, else json)").choices(
+        LOG_FORMATS,
+      ),
+    )
+    .addOption(new Option("--log-level <level>", "the least that is written").choices(LOG_LEVELS));
+const configOptions = (command: Command): Command =>
+  command
+    .requiredOption("-c, --config <file>", "configuration file in YAML; docs/configuration.md has every key")
+    .option("--data <dir>", "folder of accounts, logs and the operator key, instead of the file's");
 /** How a command line client reaches its DS and who it is; without them, the demo running on this machine is asked. */
 const clientOptions = (command: Command): Command =>
   command
@@ -36,8 +56,7 @@ const program = new Command("sipcast")
   .showHelpAfterError()
   .configureHelp({ showGlobalOptions: true });
 
-program
-  .command("demo")
+logOptions(program.command("demo"))
   .description("run a whole operator on this machine's loopback: two sites, sample channels, the page")
   .option("--json", "print one line of JSON once ready, nothing else on standard output")
   .option("--trace", "print every SIP and COPS message as a ladder")
@@ -47,8 +66,24 @@ program
   .option("--access-kbps <n>", "bandwidth for all viewers of a site together", whole(1, 100_000_000), 100_000)
   .option("--core-kbps <n>", "bandwidth between the sites", whole(1, 100_000_000), 1_000_000)
   .option("--digest <list>", "digest algorithms offered, in order", digestList, [...DIGESTS])
+  .option("--data <dir>", "keep accounts, logs and the operator key there over restarts")
+  .option("--hep <host:port>", "send SIP and COPS messages to a HEP version 3 collector", addressText)
+  .option("--pcap <file>", "write SIP and COPS messages to a capture file")
   .option("--no-samples", "without the two sample channels on air")
   .action(runDemo);
+
+configOptions(logOptions(program.command("serve")))
+  .description("run the roles of a configuration file; SIGHUP reads it again, SIGTERM ends calls, then the process")
+  .option("--trace", "print every SIP and COPS message as a ladder")
+  .action(runServe);
+
+configOptions(program.command("check")).description("print every fault of a configuration file, or OK").action(runCheck);
+
+program
+  .command("doctor")
+  .description("look at this machine: what keeps sipcast from serving well here, and what to do about it")
+  .option("-c, --config <file>", "look at what this configuration needs, too")
+  .action(runDoctor);
 
 clientOptions(program.command("broadcast"))
   .description("put a channel of yours on air from an MPEG-TS file, over and over")

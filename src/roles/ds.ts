@@ -29,6 +29,7 @@ const CATCH_UP_EVERY_MS = 500;
 const SHUTDOWN = 'SIP;cause=503;text="Server stops"';
 
 export interface RunningDs extends RunningRole {
+  readonly id: string;
   readonly calls: ChannelCalls;
   readonly admission: Admission;
   readonly proxy: SipProxy;
@@ -159,6 +160,7 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
   addTransports(sip, context, config);
   const stopLearning = learnSubscribers(context, directory);
   return {
+    id: config.id,
     calls: channelCalls,
     admission,
     proxy,
