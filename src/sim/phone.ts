@@ -14,6 +14,15 @@ import type { SimNetwork } from "./types.ts";
 
 const SIP_PORT = 5060;
 
+export interface PhoneOptions {
+  /** Of its machine; default the user's. */
+  readonly name?: string;
+  /** Reaches its DS by WebSocket at that URL; default over UDP. */
+  readonly ws?: string;
+  /** The address that it knows of itself, where a NAT gives it another. */
+  readonly natAddress?: string;
+}
+
 /** A person's telephone on a simulated network: what happened to it is in `told`. It answers as `on` says. */
 export class Phone implements UserAgentUser {
   readonly host: Host;
@@ -26,12 +35,12 @@ export class Phone implements UserAgentUser {
   readonly #name: string;
   readonly #net: SimNetwork;
 
-  /** `ws`: reaches its DS by WebSocket at that URL, else over UDP. */
-  constructor(net: SimNetwork, identity: Identity, name = identity.user, ws?: string) {
-    const { user, domain, deviceSecret, ds, localHost } = identity;
+  constructor(net: SimNetwork, { user, domain, deviceSecret, ds, localHost }: Identity, options: PhoneOptions = {}) {
+    const { name = user, ws, natAddress } = options;
     this.#net = net;
     this.#name = name;
-    this.host = net.host(name, localHost);
+    const machine = net.host(name, localHost);
+    this.host = natAddress === undefined ? machine : behindNat(machine, natAddress);
     const uplink =
       ws === undefined ? new UdpUplink(this.host, { host: localHost, port: SIP_PORT }, [ds]) : new WsUplink(this.host, [ws]);
     this.ua = new UserAgent(this.host, uplink, { user, domain, credentials: { user, password: deviceSecret } }, this);
@@ -76,4 +85,17 @@ export class Phone implements UserAgentUser {
     this.told.push(what);
     this.#net.note(`${this.#name} ${what}`);
   }
+}
+
+/** The machine, with a socket that believes to have that address. */
+function behindNat(machine: Host, address: string): Host {
+  const datagram: Host["datagram"] = (bind, handlers) =>
+    machine.datagram(bind, { ...handlers, bound: (at) => handlers.bound?.({ host: address, port: at.port }) });
+  return new Proxy(machine, {
+    get(target, name) {
+      if (name === "datagram") return datagram;
+      const found: unknown = Reflect.get(target, name, target);
+      return typeof found === "function" ? found.bind(target) : found;
+    },
+  });
 }

@@ -3,6 +3,10 @@ import assert from "node:assert/strict";
 import { Phone } from "#sim/phone.ts";
 import type { SimNetwork } from "#sim/types.ts";
 import { type World, world, worldTest } from "#sim/world.ts";
+import { RegistrationClient } from "#sip/engine/registration-client.ts";
+import { SipDriver, UdpTransport } from "#sip/index.ts";
+import { parseUri, sipUri } from "#sip/wire/uri.ts";
+import { nameAddr } from "#sip/wire/values.ts";
 
 const WS = "ws://10.0.1.1:5061/";
 const SETTLE_MS = 100_000; // longer than any transaction lives
@@ -16,7 +20,7 @@ interface Line {
 function line(net: SimNetwork, site = 1, ws: { alice?: boolean; bob?: boolean } = {}): Line {
   const w = world(net, { sites: 2 });
   const phone = (user: string, at: number, overWs = false): Phone =>
-    new Phone(net, w.signUp(user, at), user, overWs ? WS.replace("1.1", `${at}.1`) : undefined);
+    new Phone(net, w.signUp(user, at), overWs ? { ws: WS.replace("1.1", `${at}.1`) } : {});
   const [alice, bob] = [phone("alice", 1, ws.alice), phone("bob", site, ws.bob)];
   w.run(1_000);
   assert.deepEqual(
@@ -111,7 +115,7 @@ worldTest(
   "two devices ring; who answers first has the call, the other is told that it was taken (RFC 3261 §16.7, RFC 3326)",
   (net) => {
     const { w, alice, bob } = line(net, 2, { bob: true });
-    const desk = new Phone(net, { ...w.signUp("bob", 2), ds: { host: "10.0.1.1", port: 5060 } }, "desk");
+    const desk = new Phone(net, { ...w.signUp("bob", 2), ds: { host: "10.0.1.1", port: 5060 } }, { name: "desk" });
     w.run(1_000);
     desk.look();
     desk.onRing = (call) => desk.host.timer(desk.host.nowMs() + 300, () => desk.accept(call));
@@ -131,7 +135,7 @@ worldTest(
 
 worldTest("one device declines for all: the other stops ringing (RFC 3261 §16.7 step 5)", (net) => {
   const { w, alice, bob } = line(net, 2);
-  const desk = new Phone(net, w.signUp("bob", 2), "desk");
+  const desk = new Phone(net, w.signUp("bob", 2), { name: "desk" });
   w.run(1_000);
   desk.look();
   desk.onRing = (call) => desk.ua.calls.reject(call, 603);
@@ -167,6 +171,49 @@ worldTest("over lines that lose a quarter of all datagrams every call ends once 
   assertQuiet(w);
 });
 
+worldTest(
+  "a telephone behind a NAT is called where it came from, and asked every 25 s so that it stays open (PROTOCOL §13)",
+  (net) => {
+    const { w, alice } = line(net);
+    const carol = new Phone(net, w.signUp("carol", 2), { natAddress: "192.168.1.2" });
+    carol.onRing = (call) => carol.accept(call);
+    w.run(1_000);
+    const call = carol.call("alice"); // her Contact leads nowhere
+    w.run(500);
+    assert.deepEqual([alice.look(), carol.look().slice(-1)], [["invite"], ["180"]]);
+    carol.ua.calls.end(call);
+    w.run(75_000);
+    assert.deepEqual([alice.look(), carol.look()], [["ended canceled"], ["ended local"]]);
+    const asked = net
+      .ladder()
+      .split("\n")
+      .filter((entry) => /OPTIONS/.test(entry));
+    assert.equal(asked.length, 6, "three, and their answers");
+    const second = alice.call("carol");
+    w.run(500);
+    assert.deepEqual(
+      [alice.look(), carol.look()],
+      [
+        ["180", "answered"],
+        ["invite", "established"],
+      ],
+    );
+    alice.ua.calls.end(second);
+    w.run(500);
+    assert.deepEqual(carol.look(), ["ended bye"]);
+  },
+);
+
+worldTest("contacts that lead from server to server and back: 482, and it is over (RFC 5393 §4.2)", (net) => {
+  const { w, alice } = line(net);
+  diverts(net, w.signUp("carol", 1), "sip:dave@10.0.2.1:5060");
+  diverts(net, w.signUp("dave", 2), "sip:carol@10.0.1.1:5060");
+  w.run(1_000);
+  alice.call("carol");
+  w.run(1_000);
+  assert.equal(alice.look().at(-1), "ended rejected 482");
+});
+
 worldTest("a page that rings somebody and vanishes: the telephone stops ringing", (net) => {
   const { w, alice, bob } = line(net, 2, { alice: true });
   alice.call("bob");
@@ -184,3 +231,37 @@ worldTest("the flow of a page is gone though its row is still there: 480 (RFC 56
   w.run(1_000);
   assert.equal(alice.look().at(-1), "ended rejected 480");
 });
+
+/** Somebody who has his calls sent elsewhere: the contact that he registers. */
+function diverts(
+  net: SimNetwork,
+  { user, domain, deviceSecret, ds, localHost }: ReturnType<World["signUp"]>,
+  contact: string,
+): void {
+  const host = net.host(user, localHost);
+  const aside = (): void => undefined;
+  const driver = new SipDriver(
+    host,
+    {},
+    {
+      onRequest: aside,
+      onAck: aside,
+      onCancel: aside,
+      onResponse: (response, id, flow) => registration.onResponse(response, id, flow),
+      onFailure: aside,
+      onFlowClosed: aside,
+    },
+  );
+  driver.addTransport(new UdpTransport(host, { host: localHost, port: 5060 }, { failed: assert.fail }));
+  const registration = new RegistrationClient(
+    { transactions: driver, host, told: aside, connect: () => registration.onConnected({ transport: "udp", ...ds }) },
+    {
+      aor: sipUri({ user, host: domain }),
+      registrar: sipUri({ host: domain }),
+      contact: () => nameAddr(parseUri(contact) ?? assert.fail()),
+      instance: `urn:uuid:${user}`,
+      credentials: { user, password: deviceSecret },
+    },
+  );
+  registration.register();
+}

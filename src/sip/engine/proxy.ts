@@ -12,7 +12,7 @@ import { FlowTokens } from "./flow-tokens.ts";
 import type { BindingRow, Location } from "./location.ts";
 import type { ClientTxId, Destination, Flow, ServerTxId, TransactionPort, TransportName } from "./ports.ts";
 import { type ForkInput, ResponseContext } from "./response-context.ts";
-import { type Arrived, arrived, breadthOf, copyFor, destinationOf, type Hop } from "./routing.ts";
+import { type Arrived, arrived, breadthOf, copyFor, destinationOf, type Hop, isHidden } from "./routing.ts";
 
 export interface ProxyPorts {
   readonly transactions: TransactionPort;
@@ -89,11 +89,11 @@ export class SipProxy {
 
   /**
    * The `edge` of a binding: our own Path entry (RFC 5626 §6) where the client is reached by the flow alone, because it is on
-   * a connection, or its Contact is not where it came from, as behind a NAT (PROTOCOL §13).
+   * a connection, or behind a NAT (PROTOCOL §13).
    */
   edgeOf(register: SipRequest, contact: NameAddr, flow: Flow): string | undefined {
-    if (!needsFlow(register, contact.uri, flow)) return undefined;
-    return this.#ownUri(UDP, this.#tokens.mint(FlowTokens.PATH, flow.id), "ob");
+    if (this.#isServer(contact.uri) || !needsFlow(register, contact.uri, flow)) return undefined;
+    return this.#ownRoute(UDP, this.#tokens.mint(FlowTokens.PATH, flow.id), "ob");
   }
   /** The flow of a binding whose `edge` is this server; `"gone"` = it was. `undefined`: another server's, or none. */
   flowOf({ value: { edge } }: BindingRow): Flow | "gone" | undefined {
@@ -235,13 +235,17 @@ export class SipProxy {
     if (flow) return { uri, routes: row.value.path, to: flow };
     const path = [...(row.value.edge === undefined ? [] : [row.value.edge]), ...row.value.path];
     if (path.length > 0) return this.#hopTo(uri, path, path);
-    return this.#ports.isHere(uri) || this.#ports.isPeer(uri) ? this.#hopToServer(uri) : this.#hopTo(uri, [], []);
+    return this.#isServer(uri) ? this.#hopToServer(uri) : this.#hopTo(uri, [], []);
   }
 
+  #isServer(uri: SipUri): boolean {
+    return this.#ports.isHere(uri) || this.#ports.isPeer(uri);
+  }
   /** A contact that is an address-of-record itself: to us or a fellow, who will not ask who is calling. */
   #hopToServer(uri: SipUri): Hop | undefined {
-    const to = destinationOf(uri) ?? destinationOf(ownUri("", this.#ports.transactions.localUri(UDP)));
-    return to && { uri, routes: [this.#ownUri(UDP, this.#tokens.mint(FlowTokens.PATH), "ob")], to };
+    const server = this.#ports.isHere(uri) ? ownUri("", this.#ports.transactions.localUri(UDP)) : uri;
+    const to = destinationOf(server);
+    return to && { uri, routes: [routeTo(server, this.#tokens.mint(FlowTokens.PATH), "ob")], to };
   }
 
   #fork(request: SipRequest, id: ServerTxId, from: Flow, targets: readonly [Hop, ...Hop[]][], mark?: string): void {
@@ -279,8 +283,8 @@ export class SipProxy {
     const callId = callIdOf(request) ?? "";
     const contact = contactOf(request)?.uri;
     const sender = contact && needsFlow(request, contact, from) ? from.id : "";
-    const near = this.#ownUri(from, this.#tokens.mint(callId, sender));
-    const far = this.#ownUri(hop.to, this.#tokens.mint(callId, "id" in hop.to ? hop.to.id : ""));
+    const near = this.#ownRoute(from, this.#tokens.mint(callId, sender));
+    const far = this.#ownRoute(hop.to, this.#tokens.mint(callId, "id" in hop.to ? hop.to.id : ""));
     return near === far ? [near] : [far, near];
   }
 
@@ -329,15 +333,19 @@ export class SipProxy {
     return hex(this.#ports.host.digest("SHA-256", utf8(decisive)).subarray(0, 8));
   }
 
-  /** `ob`: of a Path (RFC 5626 §5.1). */
-  #ownUri(to: Destination, token: string, ob?: "ob"): string {
-    const uri = withParam(ownUri(token, this.#ports.transactions.localUri(to)), "lr", true);
-    return formatNameAddr(nameAddr(ob ? withParam(uri, ob, true) : uri));
+  #ownRoute(to: Destination, token: string, ob?: "ob"): string {
+    return routeTo(ownUri("", this.#ports.transactions.localUri(to)), token, ob);
   }
+}
+
+/** A Route to a server, with a token for it; `ob`: of a Path (RFC 5626 §5.1). */
+function routeTo(server: SipUri, token: string, ob?: "ob"): string {
+  const uri = withParam({ ...server, user: token }, "lr", true);
+  return formatNameAddr(nameAddr(ob ? withParam(uri, ob, true) : uri));
 }
 
 /** Whether requests for the client must go back by the flow that its own came on: we are its first hop, and it has no address. */
 function needsFlow(request: SipRequest, contact: SipUri, flow: Flow): boolean {
   if (request.headers.list("via").length > 1) return false;
-  return flow.transport !== "udp" || contact.host.replace(/^\[|\]$/g, "") !== flow.remote.host;
+  return flow.transport !== "udp" || isHidden(contact.host, flow.remote.host);
 }

@@ -31,6 +31,22 @@ export function destinationOf(uri: SipUri): Destination | undefined {
   return transport && octetsOfAddress(host) ? { transport, host, port: portOf(uri) } : undefined;
 }
 
+/**
+ * Whether a client that wrote this host is reached only where its request came from (PROTOCOL §13): the host is a name, or an
+ * address that is good inside some network only (RFC 1918, RFC 6598, RFC 3927, RFC 4193), and not the one that was seen.
+ */
+export function isHidden(host: string, seen: string): boolean {
+  const bare = host.replace(/^\[|\]$/g, "");
+  if (bare === seen) return false;
+  const [a = 0, b = 0, ...more] = octetsOfAddress(bare) ?? [];
+  if (more.length === 0) return true;
+  if (more.length > 2) return (a & 0xfe) === 0xfc || (a === 0xfe && (b & 0xc0) === 0x80) || bare === "::1";
+  const isShared = a === 100 && (b & 0xc0) === 64;
+  return (
+    a === 10 || a === 127 || (a === 172 && (b & 0xf0) === 16) || (a === 192 && b === 168) || (a === 169 && b === 254) || isShared
+  );
+}
+
 export interface Arrived {
   readonly request: SipRequest;
   /** The last of our own Routes that it came by: its user part is a flow token. */
