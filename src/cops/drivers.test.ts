@@ -116,6 +116,19 @@ simTest("requests made before CAT wait, updates and deletions of them included",
   );
 });
 
+simTest("what a user held before is asked for before what waits (RFC 2748 §2.5)", (net) => {
+  const { told: atPdp } = startPdp(net);
+  const again: CopsRequest = { ...JOIN, kind: "admission-source" };
+  const onOpened = (clientType: number): void => {
+    if (clientType === admission) pep.request(admission, again);
+  };
+  const { pep } = startPep(net, "ds1", { onOpened });
+  pep.request(admission, JOIN);
+  net.run(100);
+  const kinds = atPdp.flatMap((line) => (line.startsWith("request") ? line.split(" ").slice(3) : []));
+  assert.deepEqual(kinds, ["admission-source", "admission-sink"]);
+});
+
 simTest("at most LIMITS.copsWaitingRequests wait: one more gets no answer and is counted", (net) => {
   const { told, pep } = startPep(net);
   for (let count = 0; count <= LIMITS.copsWaitingRequests; count++) pep.request(admission, JOIN);
