@@ -16,15 +16,15 @@ export function addTransports(sip: SipDriver, { host, operatorKey, failed }: Rol
   const named = ({ port }: Address) => ({ sentBy: { host: `${config.id}.${config.domain}`, port } });
 
   sip.addTransport(new UdpTransport(host, udp, failure("UDP", udp)));
-  if (tcp) sip.addTransport(new StreamTransport(host, { bind: tcp, ...failure("TCP", tcp) }));
+  if (tcp) sip.addTransport(new StreamTransport(host, { listen: { bind: tcp, ...failure("TCP", tcp) } }));
   sip.addTransport(new WsListener(host, ws, { accept, ...failure("WebSocket", ws) }));
   if (!tls && !wss) return;
   if (!certificate) throw new Error(`${config.id} cannot serve TLS: it has no certificate`);
   const { cert, key, ca } = certificate;
   const server = { cert, key };
   if (tls) {
-    const options = { bind: tls, tls: { server, ...(ca !== undefined && { ca }) }, ...named(tls) };
-    sip.addTransport(new StreamTransport(host, { ...options, ...failure("TLS", tls) }));
+    const listen = { bind: tls, ...failure("TLS", tls) };
+    sip.addTransport(new StreamTransport(host, { listen, tls: { server, ...(ca !== undefined && { ca }) }, ...named(tls) }));
   }
   if (wss) {
     const options: WsListenOptions = { name: "wss", tls: server, ...named(wss), accept, ...failure("secure WebSocket", wss) };

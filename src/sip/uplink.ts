@@ -2,6 +2,8 @@
 import type { Address, BrowserHost, DatagramBind, Host } from "#host/host.ts";
 import type { SipDriver } from "./driver.ts";
 import type { Destination, TransportName } from "./engine/ports.ts";
+import { StreamTransport } from "./transport/streams.ts";
+import { hostInUri, type NextHop } from "./transport/transport.ts";
 import { UdpTransport } from "./transport/udp.ts";
 import { WsTransport } from "./transport/ws.ts";
 
@@ -70,5 +72,39 @@ export class UdpUplink implements Uplink {
     const tell = (): void => (this.#state === "bound" ? opened({ transport: "udp", host, port }) : failed());
     if (this.#state === "binding") this.#waiting.push(tell);
     else this.#host.timer(this.#host.nowMs(), tell);
+  }
+}
+
+/** One connection at a time, over TCP or TLS, to servers by address; it is asked now and then whether it stands. */
+export class StreamUplink implements Uplink {
+  readonly #servers: readonly NextHop[];
+  readonly #streams: StreamTransport;
+
+  /**
+   * `localHost`: our address. Nobody is to connect there: we are reached by the flow that we registered (RFC 5626 §4.2).
+   * `tls`: each server must show a certificate of `domain` (RFC 5922 §7.3) by the authorities of `ca`, default the machine's.
+   */
+  constructor(
+    host: Host,
+    localHost: string,
+    servers: readonly [Address, ...Address[]],
+    tls?: { readonly domain: string; readonly ca?: string },
+  ) {
+    this.#servers = tls ? servers.map((server) => ({ ...server, domain: tls.domain })) : servers;
+    const sentBy = { host: hostInUri(localHost) };
+    this.#streams = new StreamTransport(host, { sentBy, pings: true, ...(tls && { tls }) });
+  }
+  get transport(): TransportName {
+    return this.#streams.name;
+  }
+  get servers(): number {
+    return this.#servers.length;
+  }
+  attach(driver: SipDriver): void {
+    driver.addTransport(this.#streams);
+  }
+  connect(server: number, opened: (to: Destination) => void, failed: () => void): void {
+    this.#streams.closeAll();
+    this.#streams.open(this.#servers[server] ?? { host: "", port: 0 }, { opened, failed });
   }
 }

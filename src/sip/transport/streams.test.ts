@@ -26,7 +26,7 @@ interface Peer extends Party {
 /** Listens on port 5060, for TCP unless the options say otherwise. */
 function peer(net: SimNetwork, name: string, address: string, options: Partial<StreamTransportOptions> = {}): Peer {
   const host = net.host(name, address);
-  const streams = new StreamTransport(host, { bind: { host: address, port: 5060 }, failed: assert.fail, ...options });
+  const streams = new StreamTransport(host, { listen: { bind: { host: address, port: 5060 }, failed: assert.fail }, ...options });
   const party = Object.assign(new Party(host), { streams, host });
   party.driver.addTransport(streams);
   net.run(5);

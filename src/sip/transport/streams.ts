@@ -18,7 +18,11 @@ import { hostInUri, type Link, type NextHop, type Receiver, type SentBy, type Tr
 
 export interface StreamTransportOptions {
   /** Where peers connect; without it connections are opened from here alone, and `sentBy` must be given. */
-  readonly bind?: Address;
+  readonly listen?: {
+    readonly bind: Address;
+    readonly listening?: (at: Address) => void;
+    readonly failed: (error: Error) => void;
+  };
   /** TLS: what whoever connects is shown, and the authorities (PEM) of those we connect to, by default the machine's. */
   readonly tls?: { readonly server?: TlsServer; readonly ca?: string };
   /** How peers reach us; default the bound address. */
@@ -27,10 +31,16 @@ export interface StreamTransportOptions {
   readonly pings?: boolean;
   /** Connections at once; default `LIMITS.sipStreams`. */
   readonly maxConnections?: number;
-  readonly listening?: (at: Address) => void;
-  readonly failed: (error: Error) => void;
+}
+export interface OpenHandlers {
+  /** The flow may be sent on; its end is told by `onFlowClosed`. */
+  readonly opened: (flow: Flow) => void;
+  /** It could not be opened. */
+  readonly failed: () => void;
 }
 
+const domainOf = (to: NextHop): string => to.domain ?? hostInUri(to.host);
+const hopOf = (to: NextHop): string => `${showAddress(to)} ${domainOf(to)}`;
 const NOWHERE: Address = { host: "0.0.0.0", port: 0 };
 const REFUSED: StreamHandlers = { data: () => undefined, closed: () => undefined };
 
@@ -56,7 +66,7 @@ export class StreamTransport implements Transport {
     this.#host = host;
     this.#options = options;
     this.name = options.tls ? "tls" : "tcp";
-    this.#local = options.bind ?? NOWHERE;
+    this.#local = options.listen?.bind ?? NOWHERE;
     this.#deadlines = new Deadlines(host, (link, nowMs) => this.#onDeadline(link, nowMs));
   }
 
@@ -66,15 +76,15 @@ export class StreamTransport implements Transport {
 
   start(receiver: Receiver): void {
     this.#receiver = receiver;
-    const { bind, tls, listening, failed } = this.#options;
-    if (!bind) return;
-    this.#listener = this.#host.listen(bind, tls?.server ? { tls: tls.server } : {}, {
+    const { listen, tls } = this.#options;
+    if (!listen) return;
+    this.#listener = this.#host.listen(listen.bind, tls?.server ? { tls: tls.server } : {}, {
       listening: (at) => {
         this.#local = at;
-        listening?.(at);
+        listen.listening?.(at);
       },
       accept: (stream) => this.#accept(stream),
-      failed,
+      failed: (error) => listen.failed(error),
     });
   }
 
@@ -87,9 +97,12 @@ export class StreamTransport implements Transport {
 
   /** The connection to that next hop, opened where there is none; what is sent meanwhile waits. */
   linkTo(to: NextHop): Link | undefined {
-    const domain = to.domain ?? hostInUri(to.host);
-    const hop = `${showAddress(to)} ${domain}`;
-    return this.#opened.get(hop) ?? this.#connect(to, domain, hop);
+    return this.#opened.get(hopOf(to)) ?? this.#connect(to);
+  }
+
+  /** Opens a connection for who wants to know how that goes: one of `handlers` is called, once, not before this returns. */
+  open(to: NextHop, handlers: OpenHandlers): void {
+    if (!this.#connect(to, handlers)) this.#host.timer(this.#host.nowMs(), handlers.failed);
   }
 
   #accept(stream: StreamPort): StreamHandlers {
@@ -102,16 +115,25 @@ export class StreamTransport implements Transport {
     return this.#handlers(link);
   }
 
-  #connect(to: Address, domain: string, hop: string): Link | undefined {
+  #connect(to: NextHop, handlers?: OpenHandlers): Link | undefined {
+    const hop = hopOf(to);
     const link = this.#add({ host: to.host, port: to.port }, hop);
     if (!link) return undefined;
     this.#opened.set(hop, link);
-    this.#host.connect(link.flow.remote, this.#towards(domain), {
+    let waiting = handlers;
+    const { data, closed } = this.#handlers(link);
+    this.#host.connect(link.flow.remote, this.#towards(domainOf(to)), {
       opened: (stream) => {
-        if (this.#links.has(link.flow.id)) this.#onOpened(link, stream);
-        else stream.close();
+        if (!this.#links.has(link.flow.id)) return stream.close(); // given up meanwhile
+        this.#onOpened(link, stream);
+        waiting?.opened(link.flow);
+        waiting = undefined;
       },
-      ...this.#handlers(link),
+      data,
+      closed: () => {
+        closed();
+        waiting?.failed();
+      },
     });
     return link;
   }
@@ -181,13 +203,23 @@ export class StreamTransport implements Transport {
     link.close();
     this.#deadlines.delete(link);
     if (!this.#links.delete(link.flow.id)) return;
-    if (link.hop !== undefined) this.#opened.delete(link.hop);
+    if (link.hop !== undefined && this.#opened.get(link.hop) === link) this.#opened.delete(link.hop);
     this.#receiver?.closed(link);
+  }
+
+  /** Lets go of all connections; the receiver is told nothing of their end. */
+  closeAll(): void {
+    for (const link of this.#links.values()) {
+      link.close();
+      this.#deadlines.delete(link);
+    }
+    this.#links.clear();
+    this.#opened.clear();
   }
 
   close(): void {
     this.#listener?.close();
-    this.#receiver = undefined;
-    for (const link of [...this.#links.values()]) this.#end(link);
+    this.closeAll();
+    this.#deadlines.clear();
   }
 }
