@@ -381,6 +381,22 @@ test("a DS that starts catches up in pieces of catchUpSubscribers", () => {
   assert.deepEqual([second.subscribers.length, second.channels.length, second.next], [1, 1, undefined]);
 });
 
+test("a DS that knows the version is told nothing again, until something changes", () => {
+  const { means, granted, registration, net } = stage();
+  const { version } = granted("registration.catch-up", {});
+  assert.deepEqual(granted("registration.catch-up", { unless: version }), { version, subscribers: [], channels: [] });
+  const sample = { user: "studio", password: "studio-demo", deviceSecret: "x", home: "ds1", accessKbps: 0, channels: [] };
+  registration.ensureAccount(sample, () => undefined);
+  net.run(1);
+  const again = granted("registration.catch-up", { unless: version });
+  assert.notEqual(again.version, version);
+  assert.deepEqual(
+    again.subscribers.map(({ user }) => user),
+    ["studio"],
+  );
+  assert.notEqual(new Registration(means).catchUp({}).version, again.version, "after a restart");
+});
+
 test("sample accounts are made once, with the secret that was chosen, and completed when something is missing", () => {
   const { net, registration, granted, pushedSubscribers } = stage();
   const sample = {

@@ -65,11 +65,12 @@ export interface RegistrationTopics {
   "registration.channels": { ask: Record<string, never>; reply: { channels: ChannelRecord[] } };
   /**
    * A DS that starts asks for everything; later changes are pushed. A reply holds subscribers in order of their names, those
-   * after `after`, and their channels; with `next` there are more: to be asked for with `after: next`.
+   * after `after`, and their channels; with `next` there are more: to be asked for with `after: next`. Pushes may be lost: who
+   * asks again with `unless`, the version of what it knows, is told all once more if there is another by now.
    */
   "registration.catch-up": {
-    ask: { after?: string };
-    reply: { subscribers: SubscriberRecord[]; channels: ChannelRecord[]; next?: string };
+    ask: { after?: string; unless?: string };
+    reply: { version: string; subscribers: SubscriberRecord[]; channels: ChannelRecord[]; next?: string };
   };
 }
 /** topic → body, cast to role "ds" (and channels to "web") after each change. */

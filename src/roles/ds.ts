@@ -25,6 +25,8 @@ import type { DsConfig, RoleContext, RunningRole } from "./types.ts";
 
 const JOIN_ID_DIGITS = 32;
 const CATCH_UP_EVERY_MS = 500;
+/** A change that was pushed and lost is known so much later. */
+const LOOK_EVERY_MS = 10_000;
 /** Why calls end when a DS stops (RFC 3326). */
 const SHUTDOWN = 'SIP;cause=503;text="Server stops"';
 
@@ -198,27 +200,37 @@ function joinId(host: Host, request: SipRequest): string {
   return hex(host.digest("SHA-256", utf8(session))).slice(0, JOIN_ID_DIGITS);
 }
 
-/** Takes what registration pushes, asks once for all that was before, and serves from then on (DESIGN §5). */
+/**
+ * Takes what registration pushes, asks for all that was before, and serves from then on (DESIGN §5). Pushes may be lost:
+ * whether there was one is asked every now and then.
+ */
 function learnSubscribers({ host, overlay, log }: RoleContext, directory: Directory): () => void {
   overlay.handle("push.subscriber", (body) => directory.putSubscriber(body as RegistrationPushes["push.subscriber"]));
   overlay.handle("push.channel", (body) => directory.putChannel(body as RegistrationPushes["push.channel"]));
-  let retry: Timer | undefined;
-  const catchUp = (after?: string): void => {
-    const again = (): void => {
-      retry = host.timer(host.nowMs() + CATCH_UP_EVERY_MS, () => catchUp(after));
+  let timer: Timer | undefined;
+  let known: string | undefined; // version of what was learnt whole
+  /** `version`: of the first piece. */
+  const catchUp = (after?: string, version?: string): void => {
+    const later = (ms: number, ...next: Parameters<typeof catchUp>): void => {
+      timer = host.timer(host.nowMs() + ms, () => catchUp(...next));
     };
     const registration = overlay.members("registration")[0];
-    if (!registration) return again();
-    overlay.request(registration.id, "registration.catch-up", after === undefined ? {} : { after }, (reply) => {
-      if (!reply.ok) return again();
-      const { subscribers, channels, next } = reply.body as unknown as RegistrationTopics["registration.catch-up"]["reply"];
-      for (const record of subscribers) directory.putSubscriber(record);
-      for (const record of channels) directory.putChannel(record);
-      if (next !== undefined) return catchUp(next);
-      overlay.setPhase("serving");
-      log.info("DS serves", { id: overlay.self.id });
+    if (!registration) return later(CATCH_UP_EVERY_MS, after, version);
+    const asked: Record<string, string> = after !== undefined ? { after } : known !== undefined ? { unless: known } : {};
+    overlay.request(registration.id, "registration.catch-up", asked, (reply) => {
+      if (!reply.ok) return later(CATCH_UP_EVERY_MS, after, version);
+      const piece = reply.body as unknown as RegistrationTopics["registration.catch-up"]["reply"];
+      for (const record of piece.subscribers) directory.putSubscriber(record);
+      for (const record of piece.channels) directory.putChannel(record);
+      if (piece.next !== undefined) return catchUp(piece.next, version ?? piece.version);
+      if (known === undefined) {
+        overlay.setPhase("serving");
+        log.info("DS serves", { id: overlay.self.id });
+      }
+      known = version ?? piece.version;
+      later(LOOK_EVERY_MS);
     });
   };
   catchUp();
-  return () => retry?.cancel();
+  return () => timer?.cancel();
 }

@@ -53,3 +53,14 @@ for (const { name, end } of [
     assert.deepEqual([bob.state, alice.state, alice.packets > 0], ["on air", "watching", true]);
   });
 }
+
+worldTest("who signed up while registration was cut off from the DSs can speak through them soon after", (net) => {
+  const w = world(net, { sites: 1 });
+  net.cut("registration", "ds1");
+  const bob = w.broadcaster("bob", 1);
+  net.heal("registration", "ds1");
+  w.run(90_000); // his REGISTER was refused; a call is signed by itself
+  bob.goLive("bob-tv");
+  w.run(1_000);
+  assert.equal(bob.state, "on air");
+});

@@ -59,11 +59,14 @@ export class Registration {
   readonly #failuresOfAddress = new Failures(LIMITS.signInFailuresPerAddress);
   #hashing = 0;
   #idle: (() => void) | undefined;
+  /** Another after every change, and after a restart. */
+  #version: string;
   /** Plain fields for /metrics. */
   readonly counters = { signUps: 0, signIns: 0, wrongPasswords: 0, tooManyFailures: 0, busy: 0 };
 
   constructor(means: RegistrationMeans) {
     this.#means = means;
+    this.#version = this.#newVersion();
   }
 
   signUp(asked: Asked, done: (reply: Replied<"registration.sign-up">) => void): void {
@@ -161,7 +164,7 @@ export class Registration {
     }
     const added = this.#means.store.addChannel(channel);
     if (!added.ok) return nameTaken(added.name, "name");
-    this.#means.ports.pushChannel(channel);
+    this.#pushChannel(channel);
     return channel;
   }
 
@@ -169,13 +172,15 @@ export class Registration {
     return { channels: [...this.#means.store.channels()] };
   }
 
-  catchUp({ after }: Asked): Replied<"registration.catch-up"> {
+  catchUp({ after, unless }: Asked): Replied<"registration.catch-up"> {
     const { store } = this.#means;
+    const version = this.#version;
+    if (unless === version) return { version, subscribers: [], channels: [] };
     const accounts = store.accounts(textOf(after), LIMITS.catchUpSubscribers);
     const subscribers = accounts.map((account) => this.#subscriber(account));
     const channels = accounts.flatMap(({ user }) => store.channels(user));
     const last = accounts.length === LIMITS.catchUpSubscribers ? accounts.at(-1) : undefined;
-    return last ? { subscribers, channels, next: last.user } : { subscribers, channels };
+    return { version, subscribers, channels, ...(last && { next: last.user }) };
   }
 
   /** Makes what is missing of a known account; throws when its name stands for something else. */
@@ -213,7 +218,7 @@ export class Registration {
   }
 
   #complete({ user, deviceSecret, channels }: SampleAccount): void {
-    const { store, host, domain, ports } = this.#means;
+    const { store, host, domain } = this.#means;
     const { ha1Sha256 } = ha1s(host, user, domain, deviceSecret);
     const known = store.deviceSecrets(user).some((secret) => secret.ha1Sha256 === ha1Sha256);
     if (!known) this.#keepDeviceSecret(user, "Sample device", deviceSecret);
@@ -225,7 +230,7 @@ export class Registration {
       if (held?.owner === user) continue;
       if (held || !store.addChannel(channel).ok)
         throw new Error(`The name ${channel.name} is taken: it cannot be a sample channel`);
-      ports.pushChannel(channel);
+      this.#pushChannel(channel);
     }
   }
 
@@ -260,12 +265,12 @@ export class Registration {
   }
 
   #addAccount(account: Omit<AccountRow, "createdWallMs">, channels: readonly ChannelRow[]): Added {
-    const { store, host, ports } = this.#means;
+    const { store, host } = this.#means;
     const row: AccountRow = { ...account, createdWallMs: host.wallMs() };
     const added = store.addAccount(row, channels);
     if (!added.ok) return added;
     this.#push(row);
-    for (const channel of channels) ports.pushChannel(channel);
+    for (const channel of channels) this.#pushChannel(channel);
     return added;
   }
 
@@ -299,7 +304,16 @@ export class Registration {
   }
 
   #push(account: AccountRow): void {
+    this.#version = this.#newVersion();
     this.#means.ports.pushSubscriber(this.#subscriber(account));
+  }
+
+  #pushChannel(channel: ChannelRow): void {
+    this.#version = this.#newVersion();
+    this.#means.ports.pushChannel(channel);
+  }
+  #newVersion(): string {
+    return hex(this.#means.host.random(8));
   }
 
   #subscriber({ user, home, accessKbps }: AccountRow): SubscriberRecord {
