@@ -29,7 +29,10 @@ export function allFaults({ value, faults, placeOf }: ParsedConfig<Config>): rea
       ? [...missingRoles(value), ...certificates(value), ...value.broker.flatMap(topology), ...accounts(value)]
       : []),
   ];
-  const found = findings.map(({ path, message }) => ({ place: placeOf(path), message: `${path}: ${message}` }));
+  const found = findings.map(({ path, message }) => ({
+    place: placeOf(path),
+    message: path === "" ? message : `${path}: ${message}`,
+  }));
   return [...faults, ...found].sort((a, b) => lineOf(a) - lineOf(b));
 }
 const lineOf = ({ place }: ConfigFault): number => (place && "line" in place ? place.line : 0);

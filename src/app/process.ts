@@ -74,7 +74,7 @@ export async function startProcess(config: Config, { log, trace, accounts = [] }
   for (const web of plan.webs)
     webs.set(web.id, startWeb(operator.context(web.id, "web"), web, config.admin ? withoutMetrics : status));
   const admin = config.admin && statusServer(status);
-  if (config.admin) admin?.listen(config.admin).catch((error: Error) => failed("admin listener", error));
+  if (config.admin) admin?.listen({ ...config.admin }).catch((error: Error) => failed("admin listener", error));
   health.started(operator);
   return {
     health,

@@ -46,9 +46,12 @@ export class Program {
   firstLine(): Promise<string> {
     return this.#until(() => /^(.*)\n/.exec(this.out)?.[1], "print a line", PATIENCE_MS);
   }
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
   /** Asks it to end, and waits. */
   stop(signal: NodeJS.Signals = "SIGINT", withinMs = PATIENCE_MS): Promise<number | string> {
-    this.#child.kill(signal);
+    this.signal(signal);
     return this.exit(withinMs);
   }
   kill(): void {

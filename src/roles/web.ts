@@ -14,7 +14,7 @@ export function startWeb(context: RoleContext, config: WebConfig, status?: Statu
   const listening = server
     .then((made) => {
       counts = made.counts;
-      return made.app.listen(config.listen);
+      return made.app.listen({ ...config.listen }); // which is written to
     })
     .then(
       (at) => {
