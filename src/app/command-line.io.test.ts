@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import dgram from "node:dgram";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, suite, test } from "node:test";
 import { toolOrSkip } from "#host/node/test-tools.ts";
 import { SCENARIOS } from "#sim/scenarios.ts";
 import type { DemoReady } from "./demo-state.ts";
@@ -168,15 +168,17 @@ const ERRORS: readonly { name: string; args: string[]; sentence: RegExp }[] = [
   { name: "no such file", args: ["broadcast", "bob-tv", "nothing.ts"], sentence: /There is no file nothing\.ts\./ },
   { name: "no such scenario", args: ["simulate", "nothing"], sentence: /There is no scenario nothing\. There are: first-light/ },
 ];
-for (const { name, args, sentence } of ERRORS) {
-  test(`${args[0]}: ${name} is a plain sentence and exit code 1`, async () => {
-    const program = bench.sipcast(...args);
-    assert.equal(await program.exit(), 1);
-    assert.match(program.err, new RegExp(`^sipcast: ${sentence.source}`, "m"));
-    assert.doesNotMatch(program.err, /^ +at /m, "no stack");
-    assert.equal(program.out, "");
-  });
-}
+suite("errors", { concurrency: 4 }, () => {
+  for (const { name, args, sentence } of ERRORS) {
+    test(`${args[0]}: ${name} is a plain sentence and exit code 1`, async () => {
+      const program = bench.sipcast(...args);
+      assert.equal(await program.exit(), 1);
+      assert.match(program.err, new RegExp(`^sipcast: ${sentence.source}`, "m"));
+      assert.doesNotMatch(program.err, /^ +at /m, "no stack");
+      assert.equal(program.out, "");
+    });
+  }
+});
 
 test("watch: without a demo on this machine it says what to do", async (t) => {
   const elsewhere = new Bench();

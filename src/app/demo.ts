@@ -47,9 +47,10 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
   const samples = flags.samples ? await startSamples(running.hostOf("studio"), plan, HOME) : undefined;
   const ready = readyLine(plan);
   const withdraw = publishDemo(ready, plan);
+  const stopped = untilStopped(); // before anybody hears that it is ready
   if (flags.json) process.stdout.write(`${JSON.stringify(ready)}\n`);
   else say(banner(ready));
-  await untilStopped();
+  await stopped;
   withdraw();
   if (!flags.json) say("Stopping.");
   await samples?.stop();

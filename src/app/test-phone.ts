@@ -77,16 +77,15 @@ export class Phone {
     this.#socket.send(octets, this.#ds.port, this.#ds.host);
   }
 
-  /** Sends, and waits for the final answer to that CSeq; `undefined` where there is none. */
+  /** Sends, and waits for the final answer of that Call-ID and CSeq; `undefined` where there is none. */
   async exchange(octets: string | Uint8Array, withinMs = ANSWER_WITHIN_MS): Promise<SipResponse | undefined> {
     const sent = parseMessage(typeof octets === "string" ? utf8(octets) : octets);
-    const cseq = sent.status === "ok" ? sent.value.headers.get("cseq") : undefined;
+    const isAnswer = ({ headers }: SipMessage): boolean =>
+      sent.status !== "ok" || ["call-id", "cseq"].every((name) => headers.get(name) === sent.value.headers.get(name));
     this.send(octets);
     const endMs = performance.now() + withinMs;
     for (;;) {
-      const at = this.#heard.findIndex(
-        (one) => one.kind === "response" && one.status >= 200 && (cseq === undefined || one.headers.get("cseq") === cseq),
-      );
+      const at = this.#heard.findIndex((one) => one.kind === "response" && one.status >= 200 && isAnswer(one));
       const [answer] = at < 0 ? [] : this.#heard.splice(at, 1);
       if (answer?.kind === "response") return answer;
       const leftMs = endMs - performance.now();

@@ -141,6 +141,16 @@ const FLOWS: readonly Flow[] = [
 
 testFlows(FLOWS);
 
+worldTest("nobody broadcasts on somebody else's channel: 403, and a Reason that says why (PROTOCOL §2, RFC 3326)", (net) => {
+  const stage = new Stage(net);
+  stage.viewer("alice", 1); // who owns alice-tv
+  const bob = stage.broadcaster("bob", 1);
+  bob.goLive("alice-tv");
+  stage.w.run(SETTLE_MS);
+  assert.deepEqual([bob.ended?.status, bob.ended?.reason], [403, 'SIP;cause=403;text="not-owner"']);
+  stage.goodbye();
+});
+
 const BAD_LINE = { loss: 0.2, duplicate: 0.2, delayMs: 5, jitterMs: 40 };
 worldTest(
   "on lines that lose, double and delay, a channel goes on air and is joined and left, and nothing stays (RFC 3261 §17)",

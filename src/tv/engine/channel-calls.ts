@@ -6,6 +6,7 @@ import { Audience } from "./audience.ts";
 import { Broadcast } from "./broadcast.ts";
 import { PeerGuest, PeerSeat } from "./peer-legs.ts";
 import type { ChannelCall, ChannelInvite, ChannelPorts, Guest, Place, PlacedCall, Seat, SeatUser } from "./ports.ts";
+import { NOT_OWNER } from "./refusals.ts";
 import { wantsToBroadcast } from "./session-sdp.ts";
 import { Viewing } from "./viewing.ts";
 
@@ -70,7 +71,7 @@ export class ChannelCalls implements CallUser {
   #goLive(call: CallId, invite: ChannelInvite): void {
     const channel = this.#ports.directory.channel(invite.channel);
     if (!channel) return this.#ports.calls.reject(call, 404);
-    if (channel.owner !== invite.user) return this.#ports.calls.reject(call, 403);
+    if (channel.owner !== invite.user) return this.#ports.calls.reject(call, NOT_OWNER.status, undefined, NOT_OWNER.headers);
     const isTaken = this.#live.has(channel.name) || this.#audience.has(channel.name) || this.#ports.onAir.get(channel.name);
     if (isTaken) return this.#ports.calls.reject(call, 486);
     this.#live.set(channel.name, call);

@@ -28,6 +28,9 @@ export function incompatibleMedia(agent: string): FinalAnswer {
 /** Nobody there who could say yes or no: not registered, or does not answer (PROTOCOL §4). */
 export const UNAVAILABLE: FinalAnswer = { status: 480, headers: [] };
 
+/** Broadcasting on a channel of somebody else's, as a person is told it apart from not being allowed to watch. */
+export const NOT_OWNER: FinalAnswer = { status: 403, headers: [["Reason", 'SIP;cause=403;text="not-owner"']] };
+
 /** A status that is passed on to the viewer as it came: the others concern one leg alone (PROTOCOL §4). */
 const PASSED_ON: ReadonlySet<number> = new Set([403, 404, 480, 486, 488, 504, 600, 603]);
 const EXPLAINING = ["Warning", "Reason", "Retry-After"];
