@@ -11,7 +11,7 @@ import { About, Player, shown } from "./player.tsx";
 import { SignIn } from "./sign-in.tsx";
 
 export function App() {
-  const [session, setSession] = useSession();
+  const [session, setSession, checkSession] = useSession();
   const channels = useChannels();
   const [wanted, choose] = useWanted();
   const [state, viewer] = useViewer(session);
@@ -25,6 +25,9 @@ export function App() {
   useEffect(() => {
     if (session) void loadLibrary();
   }, [session]);
+  useEffect(() => {
+    if (state.kind === "offline" && viewer !== undefined) checkSession(); // an ended session is let in nowhere
+  }, [state.kind, viewer, checkSession]);
   const again = useCallback(() => {
     if (wanted !== undefined) viewer?.watch(wanted);
   }, [viewer, wanted]);

@@ -1,16 +1,32 @@
-import { useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { type PageState, type PageViewer, pageViewer } from "#client/index.ts";
 import { browserHost } from "#host/browser/index.ts";
 import type { ApiChannel, ApiSession } from "#http/api.ts";
 import { ApiError, api } from "./api.ts";
 
-/** `undefined` = not known yet, `null` = nobody is signed in. */
+/**
+ * Who is signed in: `undefined` = not known yet, `null` = nobody. All tabs agree: what one of them sets, the others ask
+ * the server about; `check` asks it too.
+ */
 export function useSession() {
   const [session, setSession] = useState<ApiSession | null>();
-  useEffect(() => {
-    api.session().then(setSession, () => setSession(null));
+  const check = useCallback(() => {
+    const keep = (error: unknown) =>
+      setSession((before) => (error instanceof ApiError && error.status === 0 ? (before ?? null) : null));
+    api.session().then(setSession, keep);
   }, []);
-  return [session, setSession] as const;
+  const tabs = useRef<BroadcastChannel>(undefined);
+  useEffect(() => {
+    check();
+    tabs.current = new BroadcastChannel("sipcast.session");
+    tabs.current.onmessage = check;
+    return () => tabs.current?.close();
+  }, [check]);
+  const set = (next: ApiSession | null) => {
+    setSession(next);
+    tabs.current?.postMessage("changed");
+  };
+  return [session, set, check] as const;
 }
 
 const RECONNECT_MS = 5_000;
@@ -83,6 +99,7 @@ export function useWanted(): [string | undefined, (channel: string | undefined) 
   return [
     wanted,
     (channel) => {
+      setWanted(channel); // at once: the event comes later than the next key
       location.hash = channel === undefined ? "/" : `/${encodeURIComponent(channel)}`;
     },
   ];

@@ -1,6 +1,7 @@
 import type mpegtsModule from "mpegts.js";
 import { type RefObject, useEffect, useState } from "react";
 import { socketUrl } from "./hooks.ts";
+import { streamLoader } from "./stream-loader.ts";
 
 /** A CommonJS file whose types describe a `default` that only its bundle has. */
 type Library = typeof mpegtsModule.default;
@@ -43,7 +44,7 @@ export function usePicture(video: RefObject<HTMLVideoElement | null>, url: strin
       (mpegts) => {
         if (isGone) return;
         player = start(mpegts, element, url);
-        player.on(mpegts.Events.ERROR, () => change({ isBroken: true }));
+        player.on(mpegts.Events.ERROR, () => change({ isBroken: true })); // it cannot be decoded
         player.on(mpegts.Events.LOADING_COMPLETE, () => change({ isBroken: true })); // live never completes
         play(element).then((isSilenced) => change({ isSilenced }));
       },
@@ -63,6 +64,7 @@ function start(mpegts: Library, element: HTMLVideoElement, url: string): LivePla
   const player = mpegts.createPlayer(
     { type: "mpegts", isLive: true, url: socketUrl(url) },
     {
+      customLoader: streamLoader(mpegts),
       enableWorker: false,
       enableStashBuffer: false,
       deferLoadAfterSourceOpen: false,

@@ -8,6 +8,9 @@ import { usePicture } from "./picture.ts";
 /** A channel as the stage shows it; the guide may not know it (yet). */
 type Shown = Pick<ApiChannel, "name" | "title"> & Partial<ApiChannel> & { readonly number?: number };
 
+/** A stream that broke: so long the DS has to say that the channel has ended. */
+const AGAIN_MS = 500;
+
 interface PlayerProps {
   readonly channel: Shown;
   readonly state: PageState;
@@ -18,7 +21,8 @@ interface PlayerProps {
 }
 
 /** The stage: picture, what is on, controls, and a plain sentence when there is no picture. */
-export function Player({ channel, state, digits, again, step, leave }: PlayerProps) {
+export function Player({ channel, digits, again, step, leave, ...props }: PlayerProps) {
+  const state = stateOf(channel.name, props.state);
   const stage = useRef<HTMLElement>(null);
   const video = useRef<HTMLVideoElement>(null);
   const picture = usePicture(video, useStream(state));
@@ -28,7 +32,9 @@ export function Player({ channel, state, digits, again, step, leave }: PlayerPro
   }, [channel.name]);
   const hasPlayed = picture.firstFrameMs !== undefined;
   useEffect(() => {
-    if (picture.isBroken && hasPlayed) again(); // a token is good for one connection: ask for the channel anew
+    if (!picture.isBroken || !hasPlayed) return;
+    const timer = window.setTimeout(again, AGAIN_MS); // a token is good for one connection: ask for the channel anew
+    return () => window.clearTimeout(timer);
   }, [picture.isBroken, hasPlayed, again]);
   const refusal = refusalOf(state, picture.isBroken && !hasPlayed);
   return (
@@ -64,7 +70,7 @@ export function Player({ channel, state, digits, again, step, leave }: PlayerPro
           </button>
         )}
       </div>
-      {sound.isMuted && hasPlayed && picture.isSilenced && (
+      {sound.mutedBy === "browser" && hasPlayed && (
         <button type="button" className="primary unmute" onClick={sound.toggle} data-testid="unmute">
           <Icon name="soundOff" /> Turn sound on
         </button>
@@ -126,26 +132,26 @@ function refusalOf(state: PageState, isUnplayable: boolean): string | undefined 
   return isUnplayable ? sentence(undefined, undefined, "media-gone") : undefined;
 }
 
+/** The state as far as it is about that channel: the channel before may still have to end. */
+const stateOf = (channel: string, state: PageState): PageState =>
+  state.channel === undefined || state.channel === channel ? state : { kind: "calling", channel };
+
 /** The stream goes on while the way to a DS is lost and found again: media never passes a DS (DESIGN §6). */
 function useStream(state: PageState): string | undefined {
-  const { kind } = state;
-  const url = state.kind === "watching" ? state.url : undefined;
-  const [stream, setStream] = useState(url);
-  useEffect(() => {
-    if (kind === "watching") setStream(url);
-    else if (kind === "calling" || kind === "refused" || kind === "failed") setStream(undefined);
-  }, [kind, url]);
-  return stream;
+  const call = useRef(state);
+  if (state.kind !== "offline" && state.kind !== "registering" && state.kind !== "registered") call.current = state;
+  return call.current.kind === "watching" ? call.current.url : undefined;
 }
 
 const VOLUME_KEY = "sipcast.volume";
 
 function useSound(video: RefObject<HTMLVideoElement | null>, isSilenced: boolean) {
   const [volume, setVolume] = useState(() => Number(localStorage.getItem(VOLUME_KEY) ?? 1));
-  const [isMuted, setMuted] = useState(false);
+  const [mutedBy, setMutedBy] = useState<"browser" | "person">();
   useEffect(() => {
-    if (isSilenced) setMuted(true);
+    if (isSilenced) setMutedBy("browser");
   }, [isSilenced]);
+  const isMuted = mutedBy !== undefined;
   useEffect(() => {
     if (video.current === null) return;
     video.current.volume = volume;
@@ -155,13 +161,15 @@ function useSound(video: RefObject<HTMLVideoElement | null>, isSilenced: boolean
   return {
     volume: isMuted ? 0 : volume,
     isMuted,
+    mutedBy,
     toggle: () => {
-      setMuted(!isMuted);
+      setMutedBy(isMuted ? undefined : "person");
       if (isMuted && video.current?.paused) void video.current.play();
     },
     onVolume: (event: { target: { value: string } }) => {
-      setVolume(Number(event.target.value));
-      setMuted(Number(event.target.value) === 0);
+      const wanted = Number(event.target.value);
+      if (wanted > 0) setVolume(wanted);
+      setMutedBy(wanted === 0 ? "person" : undefined);
     },
   };
 }
