@@ -27,7 +27,7 @@ export function machineFaults(machine: Machine): string[] {
     );
   if (!machine.ffmpeg)
     faults.push(
-      "ffmpeg is not installed: `sipcast broadcast` takes MPEG-TS files with H.264 and AAC as they are, and nothing else.",
+      "ffmpeg is not installed: `sipcast broadcast` takes MPEG-TS with H.264 and AAC as it is (a file, standard input, UDP), and nothing else.",
     );
   return faults;
 }

@@ -1,4 +1,5 @@
-import { createWriteStream, type WriteStream } from "node:fs";
+import { createWriteStream } from "node:fs";
+import type { Writable } from "node:stream";
 import { ViewerAgent } from "#client/agents.ts";
 import { sentence } from "#client/index.ts";
 import type { ViewerState } from "#client/viewer.ts";
@@ -6,20 +7,23 @@ import { nodeHost } from "#host/node/index.ts";
 import { CleanEnd } from "#media/index.ts";
 import { say, UsageError } from "./console.ts";
 import { type ClientFlags, identify } from "./identity.ts";
+import { startPlayer } from "./player.ts";
 import { whileRegistered } from "./registered.ts";
 
 interface WatchFlags extends ClientFlags {
-  readonly output: string;
+  readonly output?: string;
+  /** A command, or true for any that is installed. */
+  readonly player?: string | true;
   readonly unicast?: boolean;
   readonly interface: string;
   readonly seconds?: number;
 }
-type Output = WriteStream | typeof process.stdout;
 
-/** `sipcast watch`: writes the channel's MPEG-TS until Ctrl-C, `--seconds`, or until the network hangs up. */
+/** `sipcast watch`: writes or shows the channel's MPEG-TS until Ctrl-C, `--seconds`, or until the network hangs up. */
 export async function runWatch(channel: string, flags: WatchFlags): Promise<void> {
   const identity = await identify(flags, channel, "anybody");
-  const output: Output = flags.output === "-" ? process.stdout : createWriteStream(flags.output);
+  let outputFailed = (_error: Error): void => undefined;
+  const output = openOutput(flags, (error) => outputFailed(error));
   const delivery = flags.unicast
     ? ({ form: "unicast" } as const)
     : ({ form: "multicast", multicastInterface: flags.interface } as const);
@@ -41,10 +45,12 @@ export async function runWatch(channel: string, flags: WatchFlags): Promise<void
       },
       onFault: (error) => leave(new UsageError(`The stream cannot be received: ${error.message}`)),
     });
+    // EPIPE, or a pipe that is closed: whoever read our output has gone (e.g. a player was closed), and so do we.
     output.on("error", (error: NodeJS.ErrnoException) => {
-      // EPIPE: whoever read our output has gone (e.g. a player was closed), and so do we.
       leave(error.code === "EPIPE" ? undefined : new UsageError(`Cannot write ${flags.output}: ${error.message}`));
     });
+    output.once("close", () => leave());
+    outputFailed = leave;
     return { agent, begin: () => agent.watch(channel), hangUp: () => agent.leave() };
   });
   await finish(output);
@@ -74,8 +80,14 @@ function progress(state: ViewerState): string | undefined {
   }
 }
 
-function finish(output: Output): Promise<void> {
-  if (output === process.stdout) return Promise.resolve();
+function openOutput({ output, player }: WatchFlags, failed: (error: Error) => void): Writable {
+  if (player !== undefined) return startPlayer(player, failed);
+  if (output === undefined) throw new UsageError("Say where the picture goes: -o FILE, -o - for standard output, or --player.");
+  return output === "-" ? process.stdout : createWriteStream(output);
+}
+
+function finish(output: Writable): Promise<void> {
+  if (output === process.stdout || output.destroyed) return Promise.resolve();
   return new Promise((resolve) => {
     output.once("error", () => resolve());
     output.end(resolve);

@@ -1,6 +1,6 @@
 import { LIMITS } from "#base/limits.ts";
 import type { Address, Host } from "#host/host.ts";
-import { type Clip, type ReceiverStats, RtpReceiver, RtpSender } from "#media/index.ts";
+import { type Clip, type ReceiverStats, RtpLiveSender, RtpReceiver, RtpSender } from "#media/index.ts";
 import { type CallUser, type RegistrationState, UdpUplink, UserAgent } from "#sip/ua.ts";
 import { type Asked, Broadcaster, type BroadcasterState } from "./broadcaster.ts";
 import { type Body, unicastOffer } from "./descriptions.ts";
@@ -17,6 +17,14 @@ export interface Identity {
 }
 /** How a viewer takes the stream: from the group on that interface (its local address), or as a stream of his own. */
 export type Delivery = { readonly form: "multicast"; readonly multicastInterface: string } | { readonly form: "unicast" };
+
+/** What a broadcaster sends while on air: a clip round and round, or a transport stream as it comes. */
+export type Feed = { readonly kind: "clip"; readonly clip: Clip } | LiveFeed;
+export interface LiveFeed {
+  readonly kind: "live";
+  /** Hands over octets, cut anywhere, until what it returns is called; `ended`: there will be no more, with a fault if that is why. */
+  start(write: (octets: Uint8Array) => void, ended: (fault?: Error) => void): () => void;
+}
 
 export interface ViewerAgentUser {
   onRegistration(state: RegistrationState): void;
@@ -129,19 +137,19 @@ export class ViewerAgent {
   }
 }
 
-/** A broadcaster on a host with sockets: plays a clip round and round to the ingest address it is given. */
+/** A broadcaster on a host with sockets: sends its feed to the ingest address it is given. */
 export class BroadcasterAgent {
   readonly #host: Host;
-  readonly #clip: Clip;
+  readonly #feed: Feed;
   readonly #user: BroadcasterAgentUser;
   readonly #line: UserAgent;
   readonly #broadcaster: Broadcaster;
   readonly #from: Address; // of our RTP
-  #sender: RtpSender | undefined;
+  #sender: { readonly sent: number; stop(): void } | undefined;
 
-  constructor(host: Host, identity: Identity, clip: Clip, user: BroadcasterAgentUser) {
+  constructor(host: Host, identity: Identity, feed: Feed, user: BroadcasterAgentUser) {
     this.#host = host;
-    this.#clip = clip;
+    this.#feed = feed;
     this.#from = dynamicPort(host, identity.localHost);
     this.#user = user;
     this.#broadcaster = new Broadcaster({
@@ -193,8 +201,27 @@ export class BroadcasterAgent {
     this.#sender?.stop();
     this.#sender = undefined;
     if (state.kind === "on air") {
-      this.#sender = new RtpSender(this.#host, this.#from, state.ingest, this.#clip, (error) => this.#user.onFault(error));
+      this.#sender = this.#send(state.ingest);
     }
     this.#user.onState(state);
+  }
+  #send(to: Address): { readonly sent: number; stop(): void } {
+    const feed = this.#feed;
+    const failed = (error: Error): void => this.#user.onFault(error);
+    if (feed.kind === "clip") return new RtpSender(this.#host, this.#from, to, feed.clip, failed);
+    const sender = new RtpLiveSender(this.#host, this.#from, to, failed);
+    const stopFeed = feed.start(
+      (octets) => sender.write(octets),
+      (fault) => (fault ? failed(fault) : this.end()),
+    );
+    return {
+      get sent() {
+        return sender.sent;
+      },
+      stop() {
+        stopFeed();
+        sender.stop();
+      },
+    };
   }
 }

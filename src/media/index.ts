@@ -6,3 +6,4 @@ export { type Clip, ClipFault, type ReadClip, readClip } from "./engine/clip.ts"
 export type { ReceiverStats } from "./engine/receiver.ts";
 export { type TestPattern, testPattern } from "./engine/test-pattern.ts";
 export type { MediaPort, MediaUser, StreamId, StreamSource } from "./types.ts";
+export { parseRtp } from "./wire/rtp.ts";

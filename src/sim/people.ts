@@ -68,15 +68,20 @@ export class WorldBroadcaster extends Person<BroadcasterAgent> {
   protected override begin(): BroadcasterAgent {
     this.state = "idle";
     const host = this.net.host(this.identity.user, this.identity.localHost);
-    return new BroadcasterAgent(host, this.identity, this.#clip, {
-      onRegistration: ({ kind }) => this.note(kind),
-      onState: (now) => {
-        this.state = now.kind;
-        this.ended = now.kind === "ended" ? now : undefined;
-        this.note(this.state);
+    return new BroadcasterAgent(
+      host,
+      this.identity,
+      { kind: "clip", clip: this.#clip },
+      {
+        onRegistration: ({ kind }) => this.note(kind),
+        onState: (now) => {
+          this.state = now.kind;
+          this.ended = now.kind === "ended" ? now : undefined;
+          this.note(this.state);
+        },
+        onFault: raise,
       },
-      onFault: raise,
-    });
+    );
   }
 }
 
