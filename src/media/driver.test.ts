@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { concat } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
+import { SILENT } from "#base/log.ts";
 import type { Address, Host } from "#host/host.ts";
 import { type SimNetwork, simTest } from "#sim/index.ts";
 import { PATTERN_PID } from "./engine/test-pattern.ts";
@@ -28,11 +29,13 @@ function edgeOf(
   net: SimNetwork,
   name: string,
   address: string,
-): { host: Host; media: MediaDriver; gone: string[]; silent: string[] } {
+): { host: Host; media: MediaDriver; gone: string[]; silent: string[]; lines: string[] } {
   const host = net.host(name, address);
+  const lines: string[] = [];
+  const log = { ...SILENT, info: (event: string, fields?: object) => void lines.push(`${event} ${JSON.stringify(fields)}`) };
   const gone: string[] = [];
   const silent: string[] = [];
-  const config = { address, multicastInterface: address, ws: { host: address, port: WS.port }, origins: [PAGE] };
+  const config = { address, multicastInterface: address, ws: { host: address, port: WS.port }, origins: [PAGE], log };
   const media = new MediaDriver(
     host,
     config,
@@ -42,9 +45,20 @@ function edgeOf(
     },
     (_, error) => fail(error),
   );
-  return { host, media, gone, silent };
+  return { host, media, gone, silent, lines };
 }
 const send = (host: Host, address: string): RtpSender => new RtpSender(host, { host: address, port: 0 }, INGEST, CLIP, fail);
+
+simTest("a line tells that a stream was opened, and one that it was closed", (net) => {
+  const { media, lines } = edgeOf(net, "edge1", WS.host);
+  media.open("tv1", FROM_BOB, LOCAL_GROUP);
+  media.close("tv1");
+  media.close("tv1");
+  assert.deepEqual(lines, [
+    'stream opened {"stream":"tv1","from":"ingest","group":"232.0.1.2:5004"}',
+    'stream closed {"stream":"tv1","packets":0,"lost":0,"sent":0}',
+  ]);
+});
 
 interface Watching {
   readonly receiver: RtpReceiver;

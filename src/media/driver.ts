@@ -1,6 +1,17 @@
 import { Deadlines } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
-import type { Address, DatagramPort, Handshake, Host, Listener, MessageHandlers, MessagePort, Refusal } from "#host/host.ts";
+import { type Logger, SILENT } from "#base/log.ts";
+import {
+  type Address,
+  type DatagramPort,
+  type Handshake,
+  type Host,
+  type Listener,
+  type MessageHandlers,
+  type MessagePort,
+  type Refusal,
+  showAddress,
+} from "#host/host.ts";
 import { MAX_QUEUED_BYTES, type RelayStats, RelayStream } from "./engine/relay-stream.ts";
 import { openSource, randomRtpStart } from "./sockets.ts";
 import type { MediaPort, MediaUser, StreamId, StreamSource } from "./types.ts";
@@ -14,6 +25,8 @@ export interface MediaConfig {
   readonly ws: Address;
   /** Pages that may open one, e.g. "http://localhost:8080". A client that names none is no page. */
   readonly origins: readonly string[];
+  /** A line when a stream is opened and one when it is closed. Default: none. */
+  readonly log?: Logger;
 }
 
 /** A stream carried, as `streams()` shows it. */
@@ -53,6 +66,7 @@ export class MediaDriver implements MediaPort {
   readonly #config: MediaConfig;
   readonly #user: MediaUser;
   readonly #failed: (what: string, error: Error) => void;
+  readonly #log: Logger;
   readonly #output: DatagramPort;
   #outputAt: Address;
   readonly #listener: Listener;
@@ -68,6 +82,7 @@ export class MediaDriver implements MediaPort {
     this.#config = config;
     this.#user = user;
     this.#failed = failed;
+    this.#log = config.log ?? SILENT;
     this.#reorders = new Deadlines<Carried>(host, (carried, nowMs) => this.#stepped(carried, nowMs));
     this.#absences = new Deadlines<Viewer>(host, (viewer, nowMs) => this.#absent(viewer, nowMs));
     this.#silences = new Deadlines<Silence>(host, (silence, nowMs) => this.#silent(silence, nowMs));
@@ -115,6 +130,7 @@ export class MediaDriver implements MediaPort {
     });
     const carried: Carried = { id: stream, group, relay, input, viewers: new Map(), wheelAtMs: Infinity };
     this.#streams.set(stream, carried);
+    this.#log.info("stream opened", { stream, from: source.kind, group: showAddress(group) });
     if (source.kind === "group") return;
     const openedMs = this.#host.nowMs();
     this.#silences.set({ carried, openedMs, wheelAtMs: Infinity }, openedMs + LIMITS.ingestSilentMs);
@@ -127,6 +143,8 @@ export class MediaDriver implements MediaPort {
     carried.input.close();
     this.#reorders.delete(carried);
     for (const viewer of [...carried.viewers.values()]) this.#forget(viewer);
+    const { packets, lost, sent } = carried.relay.stats;
+    this.#log.info("stream closed", { stream, packets, lost, sent });
   }
 
   addUnicast(stream: StreamId, sink: string, to: Address): void {

@@ -19,7 +19,7 @@ export function startEdge({ host, overlay, log, failed }: RoleContext, config: E
   const { id, cops, broker, mediaAddress, multicastInterface, mediaWs, origins, integrity } = config;
   const media = new MediaDriver(
     host,
-    { address: mediaAddress, multicastInterface, ws: mediaWs, origins },
+    { address: mediaAddress, multicastInterface, ws: mediaWs, origins, log },
     { onSinkGone: (stream, sink) => edge.onSinkGone(stream, sink), onSourceSilent: (stream) => edge.onSourceSilent(stream) },
     failed,
   );
