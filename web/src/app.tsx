@@ -61,6 +61,7 @@ export function App() {
             <SignIn onSession={setSession} wantedTitle={channel?.title} />
           </div>
         )}
+        {session && !channel && <h1 className="for-readers">Channels</h1>}
         <Guide channels={channels} wanted={wanted} choose={choose} />
       </main>
     </>

@@ -105,7 +105,7 @@ export function About({ channel: { title, owner, sinceWallMs, kbps, site } }: { 
     owner,
     sinceWallMs !== undefined && `on air since ${clock(sinceWallMs)}`,
     site && `from ${site}`,
-    kbps !== undefined && `${kbps.toLocaleString()} kbit/s`,
+    kbps !== undefined && `${kbps.toLocaleString()}\u00a0kbit/s`,
   ];
   return (
     <div className="on-now">
