@@ -42,6 +42,10 @@ export class Program {
   async says(pattern: RegExp, withinMs = PATIENCE_MS): Promise<RegExpExecArray> {
     return this.#until(() => pattern.exec(this.err), `say ${pattern}`, withinMs);
   }
+  /** Waits until it has said that on standard output. */
+  async prints(pattern: RegExp, withinMs = PATIENCE_MS): Promise<RegExpExecArray> {
+    return this.#until(() => pattern.exec(this.out), `print ${pattern}`, withinMs);
+  }
   /** Waits for the first whole line on standard output. */
   firstLine(): Promise<string> {
     return this.#until(() => /^(.*)\n/.exec(this.out)?.[1], "print a line", PATIENCE_MS);

@@ -1,10 +1,12 @@
 /** Calls between people through the DSs of a whole operator [B2], PROTOCOL §1, §9, §13. */
 import assert from "node:assert/strict";
+import type { Host } from "#host/host.ts";
 import { Phone } from "#sim/phone.ts";
 import type { SimNetwork } from "#sim/types.ts";
 import { type World, world, worldTest } from "#sim/world.ts";
+import { DigestClient } from "#sip/engine/digest.ts";
 import { RegistrationClient } from "#sip/engine/registration-client.ts";
-import { SipDriver, UdpTransport } from "#sip/index.ts";
+import { request, SipDriver, type SipRequest, type TransactionUser, UdpTransport } from "#sip/index.ts";
 import { parseUri, sipUri } from "#sip/wire/uri.ts";
 import { nameAddr } from "#sip/wire/values.ts";
 
@@ -232,6 +234,85 @@ worldTest("the flow of a page is gone though its row is still there: 480 (RFC 56
   assert.equal(alice.look().at(-1), "ended rejected 480");
 });
 
+const STRANGERS: { name: string; from?: string; to?: string; uri?: string; route?: string; status: number }[] = [
+  { name: "one of the domain without credentials is challenged (RFC 3261 §22.3)", status: 407 },
+  { name: "one of another domain is refused", from: "<sip:eve@elsewhere.example>", status: 403 },
+  { name: "a dialog that nobody has", to: "<sip:bob@sipcast.test>;tag=1", status: 481 },
+  { name: "a forged Route of ours (RFC 5626 §5.3.1)", route: "<sip:00112233445566778899@10.0.1.1;lr>", status: 403 },
+  {
+    name: "a dialog to a victim, by a Route without token",
+    to: "<sip:x@y>;tag=1",
+    uri: "sip:victim@10.0.9.9",
+    route: "<sip:10.0.1.1;lr>",
+    status: 481,
+  },
+  { name: "somebody elsewhere", uri: "sip:victim@10.0.9.9", status: 404 },
+  { name: "a Route that cannot be read", route: "no route", status: 400 },
+];
+for (const {
+  name,
+  from = "<sip:alice@sipcast.test>",
+  to = "<sip:bob@sipcast.test>",
+  uri = "sip:bob@sipcast.test",
+  route,
+  status,
+} of STRANGERS) {
+  worldTest(`from a stranger: ${name}: ${status}`, (net) => {
+    const { w, bob } = line(net);
+    const heard: number[] = [];
+    const driver = bareDriver(net.host("eve", "10.0.9.1"), "10.0.9.1", (response) => heard.push(response.status));
+    const fields: [string, string][] = [
+      ["From", `${from};tag=e`],
+      ["To", to],
+      ["Call-ID", "e"],
+      ["CSeq", "1 MESSAGE"],
+    ];
+    if (route !== undefined) fields.push(["Route", route]);
+    driver.request(request("MESSAGE", parseUri(uri) ?? assert.fail(), fields), {
+      transport: "udp",
+      host: "10.0.1.1",
+      port: 5060,
+    });
+    w.run(500);
+    assert.deepEqual([heard, bob.look()], [[status], []]);
+  });
+}
+
+worldTest("a user who speaks in another's name is refused: 403", (net) => {
+  const { w, alice } = line(net);
+  const { deviceSecret, ...mallory } = w.signUp("mallory", 1);
+  const heard: string[] = [];
+  const host = net.host("mallory", mallory.localHost);
+  const digest = new DigestClient(host, { user: "mallory", password: deviceSecret });
+  const ds = { transport: "udp", ...mallory.ds } as const;
+  const fields = [
+    ["From", "<sip:bob@sipcast.test>;tag=m"],
+    ["To", "<sip:alice@sipcast.test>"],
+    ["Call-ID", "m"],
+  ] as const;
+  const message = (cseq: number): SipRequest =>
+    request("MESSAGE", sipUri({ user: "alice", host: mallory.domain }), [...fields, ["CSeq", `${cseq} MESSAGE`]]);
+  const driver = bareDriver(host, mallory.localHost, (response) => {
+    heard.push(`${response.status}`);
+    if (digest.challenged(message(1), response, 0)) driver.request(digest.sign(message(2)), ds);
+  });
+  driver.request(message(1), ds);
+  w.run(500);
+  assert.deepEqual([heard, alice.look()], [["407", "403"], []]);
+});
+
+/** SIP without a user agent. */
+function bareDriver(host: Host, address: string, onResponse: TransactionUser["onResponse"]): SipDriver {
+  const aside = (): void => undefined;
+  const driver = new SipDriver(
+    host,
+    {},
+    { onRequest: aside, onAck: aside, onCancel: aside, onResponse, onFailure: aside, onFlowClosed: aside },
+  );
+  driver.addTransport(new UdpTransport(host, { host: address, port: 5060 }, { failed: assert.fail }));
+  return driver;
+}
+
 /** Somebody who has his calls sent elsewhere: the contact that he registers. */
 function diverts(
   net: SimNetwork,
@@ -239,22 +320,14 @@ function diverts(
   contact: string,
 ): void {
   const host = net.host(user, localHost);
-  const aside = (): void => undefined;
-  const driver = new SipDriver(
-    host,
-    {},
-    {
-      onRequest: aside,
-      onAck: aside,
-      onCancel: aside,
-      onResponse: (response, id, flow) => registration.onResponse(response, id, flow),
-      onFailure: aside,
-      onFlowClosed: aside,
-    },
-  );
-  driver.addTransport(new UdpTransport(host, { host: localHost, port: 5060 }, { failed: assert.fail }));
+  const driver = bareDriver(host, localHost, (response, id, flow) => registration.onResponse(response, id, flow));
   const registration = new RegistrationClient(
-    { transactions: driver, host, told: aside, connect: () => registration.onConnected({ transport: "udp", ...ds }) },
+    {
+      transactions: driver,
+      host,
+      told: () => undefined,
+      connect: () => registration.onConnected({ transport: "udp", ...ds }),
+    },
     {
       aor: sipUri({ user, host: domain }),
       registrar: sipUri({ host: domain }),
