@@ -4,7 +4,7 @@ export class SipCounters {
   messagesOut = 0;
   /** CRLFs, empty datagrams and STUN (RFC 5626 §3.5, RFC 3261 §7.5). */
   keepAlives = 0;
-  /** No SIP, or no request and malformed: dropped. */
+  /** No SIP, no Via, or no request and malformed: dropped. */
   garbage = 0;
   /** Malformed requests: answered where a Via tells whither. */
   malformed = 0;

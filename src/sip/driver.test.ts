@@ -247,7 +247,8 @@ const BAD: [name: string, bytes: Uint8Array, answer: string[]][] = [
     [],
   ],
   ["a request cut off", octets("OPTIONS").subarray(0, -4), ["SIP/2.0 400 No empty line after the header fields"]],
-  ["a request cut off in its Via", octets("OPTIONS").subarray(0, 35), []],
+  ["a request cut off in its Via", octets("OPTIONS").subarray(0, 35), ["SIP/2.0 400 No empty line after the header fields"]],
+  ["a malformed Via (RFC 4475 §3.1.2.1)", octets("OPTIONS", { via: "Via: SIP/2.0/UDP h;;" }), ["SIP/2.0 400 Malformed Via"]],
   [
     "a body shorter than Content-Length (RFC 3261 §18.3)",
     octets("OPTIONS", { l: "Content-Length: 5" }),

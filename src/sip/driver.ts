@@ -195,16 +195,16 @@ export class SipDriver implements TransactionPort {
     else this.counters.garbage++;
   }
 
-  /** Answers what cannot be served, where its Via says whither; drops the rest. */
+  /** Answers what cannot be served, where its Via says, or where it came from when that cannot be read; drops the rest. */
   #refuse(unserved: Unserved | undefined, link: Link): void {
-    const via = unserved && viaOf(unserved);
-    if (unserved === undefined || via === undefined) {
+    if (!unserved?.headers.has("via")) {
       this.counters.garbage++;
       return;
     }
     this.counters.malformed++;
-    noteSource(unserved, via, link);
-    this.#servers.answerStateless(unserved, replyLink(via, link), unserved.status, unserved.reason);
+    const via = viaOf(unserved);
+    if (via) noteSource(unserved, via, link);
+    this.#servers.answerStateless(unserved, via ? replyLink(via, link) : link, unserved.status, unserved.reason);
   }
 
   #onClosed(link: Link): void {

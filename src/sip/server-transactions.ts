@@ -11,7 +11,7 @@ import { response, tagged } from "./wire/builders.ts";
 import { formatHostPort } from "./wire/lex.ts";
 import type { SipRequest, SipResponse, Via } from "./wire/message.ts";
 import { serialize } from "./wire/serialize.ts";
-import { toTagOf } from "./wire/values.ts";
+import { callIdOf, cseqOf, fromTagOf, toTagOf } from "./wire/values.ts";
 
 export class ServerTransaction implements Timed {
   wheelAtMs = Infinity;
@@ -45,6 +45,15 @@ export class ServerTransaction implements Timed {
   }
 }
 
+const MAGIC_COOKIE = /^z9hG4bK./; // RFC 3261 §8.1.1.7
+
+/** The branch; for a client of RFC 2543, whose branch says nothing, what all of one transaction has in common (§17.2.3). */
+function idOf(request: SipRequest, via: Via): string {
+  const branch = String(via.params.get("branch"));
+  if (MAGIC_COOKIE.test(branch)) return branch;
+  return [formatHostPort(via), callIdOf(request), cseqOf(request)?.number, fromTagOf(request)].join(" ");
+}
+
 export class ServerTransactions {
   readonly #context: TransactionContext;
   /** By branch: one that two clients happen to share is refused to the second (RFC 3261 §17.2.3 would serve both). */
@@ -63,7 +72,7 @@ export class ServerTransactions {
 
   /** A request that `faultOf` has passed, its top Via as read; `flow` is where it came from. */
   onRequest(request: SipRequest, via: Via, flow: Flow, replyTo: Link): void {
-    const branch = String(via.params.get("branch"));
+    const branch = idOf(request, via);
     const tx = this.#byBranch.get(branch);
     const isSame = tx !== undefined && formatHostPort(tx.via) === formatHostPort(via);
     if (request.method === "ACK") this.#onAck(request, isSame ? tx : undefined, flow);

@@ -5,15 +5,14 @@ import path from "node:path";
 import { test } from "node:test";
 import { utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
-import { SAFE, type Ticket } from "#base/ticket.ts";
 import type { Host } from "#host/host.ts";
 import { type SimNetwork, simTest } from "#sim/index.ts";
 import { SipDriver } from "./driver.ts";
 import { Challenger, type ChallengerConfig, ha1 } from "./engine/digest.ts";
-import type { Binding, BindingRow, BindingTable } from "./engine/location.ts";
 import type { Flow, TransactionUser } from "./engine/ports.ts";
 import { Registrar } from "./engine/registrar.ts";
 import type { RegistrationState } from "./engine/registration-client.ts";
+import { Rows } from "./test-rows.ts";
 import { UdpTransport } from "./transport/udp.ts";
 import { WsListener } from "./transport/ws-listener.ts";
 import {
@@ -32,30 +31,6 @@ import { sipUri } from "./wire/uri.ts";
 
 const DOMAIN = "tv.example";
 type Fields = readonly (readonly [string, string])[];
-
-/** A table of one server, without a disk. */
-class Rows implements BindingTable {
-  readonly #rows = new Map<string, BindingRow>();
-  readonly #host: Host;
-  constructor(host: Host) {
-    this.#host = host;
-  }
-  put(key: string, value: Binding, order: number, lifetimeSec: number): Ticket {
-    this.#rows.set(key, { key, value, order, expiresAtMs: this.#host.nowMs() + 1_000 * lifetimeSec });
-    return SAFE;
-  }
-  remove(key: string): Ticket {
-    this.#rows.delete(key);
-    return SAFE;
-  }
-  get(key: string): BindingRow | undefined {
-    return this.#rows.get(key);
-  }
-  rows(): Iterable<BindingRow> {
-    return this.#rows.values();
-  }
-  onChange(): void {}
-}
 
 class Server implements TransactionUser {
   readonly driver: SipDriver;

@@ -11,6 +11,7 @@ import { hex } from "#base/bytes.ts";
 import type { Logger } from "#base/log.ts";
 import type { BrowserHost } from "#host/host.ts";
 import { SipDriver } from "./driver.ts";
+import { unsupported } from "./engine/call-messages.ts";
 import type { CallEnd, CallId, CallPort, CallUser, Credentials, OutgoingCall } from "./engine/call-types.ts";
 import { Calls } from "./engine/calls.ts";
 import type { ClientTxId, Destination, Flow, ServerTxId, TransactionUser } from "./engine/ports.ts";
@@ -144,7 +145,10 @@ export class UserAgent implements TransactionUser {
 
   onRequest(request: SipRequest, id: ServerTxId, flow: Flow): void {
     if (this.#calls.onRequest(request, id, flow)) return;
-    const answer = response(request, request.method === "OPTIONS" ? 200 : 405, undefined, hex(this.#host.random(8)));
+    const unknown = unsupported(request, []);
+    const status = unknown.length > 0 ? 420 : request.method === "OPTIONS" ? 200 : 405; // §8.2.1 to §8.2.3
+    const answer = response(request, status, undefined, hex(this.#host.random(8)));
+    if (unknown.length > 0) answer.headers.add("Unsupported", unknown.join(", "));
     answer.headers.add("Allow", ALLOW);
     if (answer.status === 200) answer.headers.add("Accept", "application/sdp").add("Supported", "path, outbound"); // §11.2
     this.#driver.respond(id, answer);

@@ -3,7 +3,7 @@ import { text } from "#base/bytes.ts";
 import { request } from "../wire/builders.ts";
 import { Headers } from "../wire/headers.ts";
 import type { NameAddr, SipRequest } from "../wire/message.ts";
-import { formatNameAddr, withParam } from "../wire/values.ts";
+import { contentTypeOf, formatNameAddr, withParam } from "../wire/values.ts";
 import type { OutgoingCall } from "./call-types.ts";
 import type { Body } from "./leg.ts";
 
@@ -18,6 +18,8 @@ export function firstInvite(call: OutgoingCall, callId: string, tag: string, cap
   for (const [name, value] of [...capabilities, ...(call.headers ?? [])]) headers.add(name, value);
   return request("INVITE", call.target, headers, call.body?.bytes);
 }
+
+export const SDP_TYPE = "application/sdp";
 
 /** Contact, Allow, Supported, and the type of a body (RFC 3261 §13.2.1, §13.3.1.4). */
 export function capabilities(allow: string, supported: readonly string[], contact?: NameAddr, body?: Body): Fields {
@@ -41,6 +43,15 @@ export const withRoute = (invite: SipRequest, fields: Fields): Fields => [
   ...invite.headers.list("record-route").map((route) => ["Record-Route", route] as const),
   ...fields,
 ];
+
+/** 415 to a body that is no session description, 406 where none would be taken in answer (RFC 3261 §8.2.3, §21.4.7). */
+export function refusalOfTypes(invite: SipRequest): 415 | 406 | undefined {
+  const type = contentTypeOf(invite);
+  const isOptional = /;\s*handling\s*=\s*optional\b/i.test(invite.headers.get("content-disposition") ?? "");
+  if (type !== undefined && type !== SDP_TYPE && !isOptional) return 415;
+  const taken = invite.headers.list("accept").map((range) => range.split(";")[0]?.trim().toLowerCase());
+  return taken.length > 0 && !taken.some((range) => ["*/*", "application/*", SDP_TYPE].includes(range ?? "")) ? 406 : undefined;
+}
 
 /** The option tags of Require that are not supported (RFC 3261 §8.2.2.3). */
 export const unsupported = (request: SipRequest, supported: readonly string[]): readonly string[] =>

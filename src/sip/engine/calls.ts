@@ -10,7 +10,17 @@ import { response } from "../wire/builders.ts";
 import type { NameAddr, SipRequest, SipResponse } from "../wire/message.ts";
 import { ownUri } from "../wire/uri.ts";
 import { cseqOf, nameAddr, numberOf, toTagOf } from "../wire/values.ts";
-import { asSecureAs, capabilities, type Fields, firstInvite, sameSession, unsupported, withRoute } from "./call-messages.ts";
+import {
+  asSecureAs,
+  capabilities,
+  type Fields,
+  firstInvite,
+  refusalOfTypes,
+  SDP_TYPE,
+  sameSession,
+  unsupported,
+  withRoute,
+} from "./call-messages.ts";
 import type { CallEnd, CallId, CallPort, CallsConfig, CallsPorts, OutgoingCall } from "./call-types.ts";
 import { Dialog, withCSeq } from "./dialog.ts";
 import { DigestClient } from "./digest.ts";
@@ -22,7 +32,7 @@ import { Unacked } from "./unacked.ts";
 
 /** What a call answers to within its dialog. */
 const ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS";
-const ACCEPT = "application/sdp";
+
 /** An INVITE that rings is told so again this often, lest a proxy cancel it (RFC 3261 §13.3.1.1). */
 const RING_AGAIN_MS = 60_000;
 
@@ -154,12 +164,10 @@ export class Calls implements CallPort {
   #onInvite(invite: SipRequest, id: ServerTxId, flow: Flow): void {
     const dialog = Dialog.ofRequest(invite, this.#tag());
     const refusal = this.#refusal(invite, dialog);
-    if (refusal !== undefined || !dialog) {
-      this.#answer(invite, id, refusal ?? 400);
-      return;
-    }
+    if (refusal !== undefined || !dialog)
+      return this.#answer(invite, id, refusal ?? 400, refusal === 415 ? [["Accept", SDP_TYPE]] : []);
     if (this.#refusesExtensions(invite, id)) return;
-    const contact = asSecureAs(invite, this.#ownContact(flow, invite.uri.user));
+    const contact = asSecureAs(invite, nameAddr(ownUri(invite.uri.user, this.#ports.transactions.localUri(flow))));
     const leg = this.#legs.add({ weCalled: false, invite, contact, last: flow, dialog, theirs: bodyOf(invite) });
     leg.answering = id;
     this.#invited.set(id, leg);
@@ -171,22 +179,19 @@ export class Calls implements CallPort {
   #refusal(invite: SipRequest, dialog: Dialog | undefined): number | undefined {
     if (this.#legs.hasMerged(invite)) return 482;
     if (!dialog) return 400;
-    if (this.#legs.count < this.#maxCalls) return undefined;
+    if (this.#legs.count < this.#maxCalls) return refusalOfTypes(invite);
     this.dropped.full++;
     return this.#fullStatus;
   }
 
   #onInDialog(leg: Leg, request: SipRequest, id: ServerTxId, flow: Flow): void {
     const dialog = leg.dialogOf(request);
-    if (!dialog?.takeCSeq(request)) {
-      this.#answer(request, id, 500);
-      return;
-    }
+    if (!dialog?.takeCSeq(request)) return this.#answer(request, id, 500);
     leg.last = flow;
     if (this.#refusesExtensions(request, id)) return;
     if (request.method === "BYE") this.#onBye(leg, request, id);
     else if (request.method === "INVITE") this.#onReInvite(leg, dialog, request, id);
-    else if (request.method === "OPTIONS") this.#answer(request, id, 200, [...this.#capabilities(), ["Accept", ACCEPT]]);
+    else if (request.method === "OPTIONS") this.#answer(request, id, 200, [...this.#capabilities(), ["Accept", SDP_TYPE]]);
     else this.#answer(request, id, 405, [["Allow", ALLOW]]);
   }
 
@@ -448,10 +453,6 @@ export class Calls implements CallPort {
   #capabilities(contact?: NameAddr, body?: Body): Fields {
     return capabilities(ALLOW, this.#supported, contact, body);
   }
-  #ownContact(flow: Flow, user: string): NameAddr {
-    return nameAddr(ownUri(user, this.#ports.transactions.localUri(flow)));
-  }
-
   #destination(dialog: Dialog, last: Destination): Destination {
     return this.#ports.destination?.(dialog.nextHop, last) ?? last;
   }

@@ -128,7 +128,7 @@ for (const { name, contact, more, wants } of LIFETIMES) {
 const REFUSED: { name: string; request: SipRequest; user?: string; status: number }[] = [
   { name: "another's address-of-record", request: REGISTER(["<sip:a@1>"]), user: "bob", status: 403 },
   { name: "another domain", request: REGISTER(["<sip:a@1>"], { to: "<sip:alice@other>" }), status: 404 },
-  { name: "a To that is no SIP URI", request: REGISTER(["<sip:a@1>"], { to: "<tel:1>" }), status: 404 },
+  { name: "a To that is no SIP URI", request: REGISTER(["<sip:a@1>"], { to: "<tel:1>" }), status: 400 },
   { name: "an extension it lacks", request: REGISTER(["<sip:a@1>"], { more: [["Require", "gruu"]] }), status: 420 },
   { name: "a broken Contact", request: REGISTER(["<sip:a@1"]), status: 400 },
   { name: "a broken Path", request: REGISTER(["<sip:a@1>"], { more: [["Path", "<sip:p"]] }), status: 400 },

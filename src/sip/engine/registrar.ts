@@ -97,7 +97,8 @@ export class Registrar {
     const to = toOf(request)?.uri;
     const unknown = unsupported(request, SUPPORTED);
     if (unknown.length > 0) return this.#refuse(request, { status: 420, headers: [["Unsupported", unknown.join(", ")]] });
-    if (to?.host !== this.#domain) return this.#refuse(request, { status: 404 });
+    if (to === undefined) return this.#refuse(request, { status: 400, reason: "To is no SIP URI" }); // RFC 4475 §3.3.4
+    if (to.host !== this.#domain) return this.#refuse(request, { status: 404 });
     if (to.user !== user) return this.#refuse(request, { status: 403 });
     const aor = aorOf(to);
     const rows = this.location.bindings(aor);

@@ -5,15 +5,12 @@ import { cseqOf, paramText, parseAddressee, viaOf } from "./values.ts";
 
 const EXACTLY_ONCE = ["from", "to", "call-id", "cseq"];
 const AT_MOST_ONCE = ["max-forwards", "expires", "content-type", "event", "session-expires", "replaces"];
-const BRANCH = /^z9hG4bK./; // RFC 3261 §8.1.1.7
 
 /** The reason phrase of the 400 that the message deserves, or `undefined`. */
 export function faultOf(message: SipMessage): string | undefined {
   const { headers } = message;
   const via = viaOf(message);
   if (via === undefined) return headers.has("via") ? "Malformed Via" : "Missing Via";
-  // Departs from RFC 3261 §17.2.3: transactions of RFC 2543 (no magic cookie) are not served; nobody sends them any more.
-  if (!BRANCH.test(String(via.params.get("branch")))) return "Via branch without z9hG4bK";
   for (const name of EXACTLY_ONCE) if (headers.count(name) !== 1) return `${headers.has(name) ? "Repeated" : "Missing"} ${name}`;
   for (const name of AT_MOST_ONCE) if (headers.count(name) > 1) return `Repeated ${name}`;
   const from = parseAddressee(headers.get("from") ?? "");

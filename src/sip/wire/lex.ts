@@ -69,7 +69,7 @@ export function isIpv6(text: string): boolean {
 export function parseHostPort(text: string): { host: string; port?: number } | undefined {
   const found = /^(\[[^\]]*\]|[^:\s]+)(?:\s*:\s*(\d{1,5}))?$/.exec(text);
   if (found === null) return undefined;
-  const host = (found[1] ?? "").toLowerCase();
+  const host = (found[1] ?? "").toLowerCase().replace(/:::(?=\d+\.)/, "::"); // a fault of RFC 3261's grammar (RFC 5118 §4.10)
   if (!(host.startsWith("[") ? isIpv6(host.slice(1, -1)) : HOST_NAME.test(host))) return undefined;
   if (found[2] === undefined) return { host };
   const port = parseNumber(found[2], 65_535);

@@ -8,6 +8,7 @@ const run = (more: string): string => `(?:[${UNRESERVED}${more}]|%[0-9A-Fa-f]{2}
 const USER = new RegExp(`^${run("&=+$,;?/")}+$`);
 const PASSWORD = new RegExp(`^${run("&=+$,")}*$`);
 const PARAM = new RegExp(`^(${run("[\\]/:&+$")}+)(?:=(${run("[\\]/:&+$")}+))?$`);
+const PLAIN = new RegExp(`^[${UNRESERVED}]+$`);
 const HEADERS = new RegExp(`^${run("[\\]/?:+$")}+=${run("[\\]/?:+$")}*(?:&${run("[\\]/?:+$")}+=${run("[\\]/?:+$")}*)*$`);
 const USER_ESCAPED = new RegExp(`[^${UNRESERVED}&=+$,;?/]`, "gu");
 const PASSWORD_ESCAPED = new RegExp(`[^${UNRESERVED}&=+$,]`, "gu");
@@ -66,11 +67,17 @@ function parseUriParams(text: string): Params | undefined {
   const params = new Map<string, string | true>();
   for (const part of text.slice(1).split(";")) {
     const found = PARAM.exec(part);
-    const name = found?.[1]?.toLowerCase();
+    const name = found === null ? undefined : paramName(found[1] ?? "");
     if (name === undefined || params.has(name)) return undefined;
     params.set(name, found?.[2] ?? true);
   }
   return params;
+}
+
+/** An escaped name is the plain one (RFC 3261 §19.1.2), unless what is escaped could not stand there. */
+function paramName(text: string): string {
+  const plain = unescapeText(text) ?? "";
+  return (PLAIN.test(plain) ? plain : text).toLowerCase();
 }
 
 function unescapeText(text: string): string | undefined {
