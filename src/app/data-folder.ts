@@ -11,7 +11,9 @@ export interface DataFolder {
   readonly logsOf: (member: string) => { readonly logDirectory?: string };
 }
 
-const KEY_OCTETS = 32;
+export const KEY_OCTETS = 32;
+/** Its file, in that folder. */
+export const OPERATOR_KEY = "operator.key";
 
 /** Opens the folder, made with mode 0700 where there is none. Without a name nothing is kept. */
 export function openDataFolder(folder: string | undefined): DataFolder {
@@ -20,7 +22,7 @@ export function openDataFolder(folder: string | undefined): DataFolder {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     if ((statSync(folder).mode & 0o077) !== 0) say(`${folder} can be read by others: chmod 700 ${folder}`);
     return {
-      operatorKey: operatorKey(path.join(folder, "operator.key")),
+      operatorKey: operatorKey(path.join(folder, OPERATOR_KEY)),
       logsOf: (member) => ({ logDirectory: path.join(folder, "logs", member) }),
     };
   } catch (error) {

@@ -80,6 +80,15 @@ configOptions(logOptions(program.command("serve")))
 configOptions(program.command("check")).description("print every fault of a configuration file, or OK").action(runCheck);
 
 program
+  .command("init")
+  .description("make an operator's certificate authority, certificates of its DSs, and the key that its servers share")
+  .argument("<dir>", "folder to write them to")
+  .requiredOption("--domain <name>", "domain of the service")
+  .option("--ds <id...>", "member names of the DSs", ["ds1", "ds2"])
+  .option("--force", "replace what is there: certificates made before are void then")
+  .action(async (folder, flags) => (await import("./init.ts")).runInit(folder, flags)); // its library is large
+
+program
   .command("doctor")
   .description("look at this machine: what keeps sipcast from serving well here, and what to do about it")
   .option("-c, --config <file>", "look at what this configuration needs, too")

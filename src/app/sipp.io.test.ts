@@ -19,11 +19,16 @@ before(async () => {
 after(() => bench.close());
 
 /** Plays one scenario once; throws, with what SIPp saw, unless everything was as the scenario has it. */
-async function play(scenario: string, keys: Readonly<Record<string, string>> = {}, secret = "alice-device"): Promise<void> {
+async function play(
+  scenario: string,
+  keys: Readonly<Record<string, string>> = {},
+  secret = "alice-device",
+  transport: "u1" | "t1" = "u1",
+): Promise<void> {
   const all = { domain, user: "alice", ...keys };
   const settings = Object.entries(all).flatMap(([name, value]) => ["-key", name, value]);
   const credentials = ["-au", all.user, "-ap", secret];
-  const limits = ["-m", "1", "-timeout", "10s", "-timeout_error"];
+  const limits = ["-t", transport, "-m", "1", "-timeout", "10s", "-timeout_error"];
   const quiet = ["-nostdin", "-trace_err", "-error_file", path.join(bench.folder, `${scenario}.log`)];
   const file = path.join(HOME, `testdata/sipp/${scenario}.xml`);
   const sipp = bench.run("sipp", "-sf", file, ds, "-i", "127.0.0.1", ...settings, ...credentials, ...limits, ...quiet);
@@ -51,6 +56,11 @@ test("SIPp registers by digest with MD5 offered alone (RFC 3261 §10, RFC 8760)"
 test("SIPp's OPTIONS is answered 200 (RFC 3261 §11)", async (t) => {
   if (toolOrSkip(t, "sipp")) await play("options");
 });
+
+for (const scenario of ["register", "options"])
+  test(`SIPp over TCP: ${scenario} (RFC 3261 §18)`, async (t) => {
+    if (toolOrSkip(t, "sipp")) await play(scenario, {}, "alice-device", "t1");
+  });
 
 test("SIPp with a wrong secret is challenged again (RFC 3261 §22.1)", async (t) => {
   if (toolOrSkip(t, "sipp")) await play("wrong-secret", {}, "not-the-secret");

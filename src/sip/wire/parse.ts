@@ -136,9 +136,8 @@ function readField(line: string, into: Headers): Fault | undefined {
   const name = line.slice(0, Math.max(0, colon)).trimEnd();
   if (!isToken(name)) return fault("Malformed header field name");
   const value = line.slice(colon + 1).trim();
-  if (/(?<!\\)\0|[\r\n]/.test(value))
-    // NUL may stand in a quoted string, after a backslash (RFC 3261 §25.1)
-    return fault(`Control character in ${name}`);
+  // NUL may stand in a quoted string, after a backslash (RFC 3261 §25.1).
+  if (/(?<!\\)\0|[\r\n]/.test(value)) return fault(`Control character in ${name}`);
   into.add(name, value);
   return undefined;
 }
