@@ -96,6 +96,8 @@ async function signIn(house: House, page: Page, user: string): Promise<void> {
 }
 const tile = (page: Page, channel: string) => page.getByTestId(`channel-${channel}`);
 const player = (page: Page, channel: string) => page.locator(`[data-testid="player"][data-channel="${channel}"]`);
+const admitted = (page: Page, channel: string) => player(page, channel).and(page.locator("[data-state='watching']")).waitFor();
+const newStream = (page: Page) => page.waitForEvent("websocket", (socket) => socket.url().includes("/media/"));
 const saysSo = (page: Page, sentence: string) => page.getByRole("alert").filter({ hasText: sentence }).waitFor();
 
 interface Look {
@@ -184,7 +186,7 @@ async function changeChannels(house: House): Promise<void> {
   const other = await open(house); // the place between the sites that sport had is free again
   await signIn(house, other, "bob");
   await tile(other, "news").click();
-  await shows(house, other, "news", "blue");
+  await admitted(other, "news");
   await other.getByTestId("leave").click();
   await other.locator("[data-testid='connection'][data-state='registered']").waitFor({ state: "attached" }); // his call has ended
   for (let presses = 0; presses < 5; presses++) await page.keyboard.press("ArrowDown"); // faster than any answer
@@ -226,7 +228,7 @@ async function reload(house: House): Promise<void> {
   await page.reload();
   await shows(house, page, "news", "blue");
   const tab = await page.context().newPage();
-  const stream = tab.waitForEvent("websocket", (socket) => socket.url().includes("/media/"));
+  const stream = newStream(tab);
   await tab.goto(address(house, "localhost", "#/news"));
   await (await stream).waitForEvent("framereceived"); // until here nothing is asked of the tab: that would count as a click
   const isMuted = () => tab.evaluate(() => document.querySelector("video")?.muted);
@@ -254,20 +256,27 @@ async function lostAndFound(house: House): Promise<void> {
   await signIn(house, page, "alice");
   await tile(page, "sport").click();
   await shows(house, page, "sport", "green");
-  for (const path of ["/sip/", "/media/"]) {
-    await page.evaluate((path) => {
-      const { sockets } = window as unknown as { readonly sockets: readonly WebSocket[] };
-      for (const socket of sockets) if (new URL(socket.url).pathname.startsWith(path)) socket.close();
-    }, path);
-    await player(page, "sport").and(page.locator("[data-first-frame-ms]")).waitFor({ state: "detached" });
-    await plays(house, page, "sport", "green");
-  }
-  await page.getByTestId("leave").click();
-  const bob = await open(house); // what the lost session held is free
+  await Promise.all([newStream(page), breakSockets(page, "/sip/")]);
+  await shows(house, page, "sport", "green");
+  await page.keyboard.press("ArrowUp");
+  await shows(house, page, "news", "blue");
+  await Promise.all([newStream(page), breakSockets(page, "/media/")]);
+  await plays(house, page, "news", "blue");
+  const bob = await open(house); // what the lost sessions held is free
   await signIn(house, bob, "bob");
   await tile(bob, "news").click();
-  await shows(house, bob, "news", "blue");
+  await admitted(bob, "news");
+  await context.clearCookies(); // as if the session had run out
+  await breakSockets(page, "/sip/");
+  await page.getByTestId("sign-in-form").waitFor();
 }
+
+/** Breaks the page's WebSockets below that path. */
+const breakSockets = (page: Page, path: string) =>
+  page.evaluate((path) => {
+    const { sockets } = window as unknown as { readonly sockets: readonly WebSocket[] };
+    for (const socket of sockets) if (new URL(socket.url).pathname.startsWith(path)) socket.close();
+  }, path);
 
 async function keyboard(house: House): Promise<void> {
   const page = await open(house);
