@@ -173,5 +173,14 @@ worldTest(
     late.watch("bob-tv");
     w.run(500);
     assert.equal(late.refusal?.status, 480);
+    bob.arrive(); // at once: the BYE to his vanished machine is still unanswered
+    w.run(500);
+    bob.goLive("bob-tv");
+    w.run(500);
+    assert.equal(bob.state, "on air");
+    w.run(60_000); // the dead dialog is forgotten; the living one stands
+    late.watch("bob-tv");
+    w.run(2_500);
+    assert.equal(late.state, "watching");
   },
 );

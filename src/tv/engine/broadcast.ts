@@ -25,12 +25,18 @@ export class Broadcast implements ChannelCall, ReservationUser {
   readonly #invite: ChannelInvite;
   #reservation: Reservation | undefined;
   #announced = false;
+  #isOver = false;
 
   constructor(ports: ChannelPorts, call: CallId, invite: ChannelInvite, channel: ChannelRecord) {
     this.#ports = ports;
     this.#call = call;
     this.#invite = invite;
     this.channel = channel;
+  }
+
+  /** Taken back: off air, though the far end may not have answered the BYE yet. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   start(): void {
@@ -64,6 +70,7 @@ export class Broadcast implements ChannelCall, ReservationUser {
   }
   /** Off air at once: of a broadcaster who vanished nobody answers BYE. */
   onTakenBack(reason: string): void {
+    this.#isOver = true;
     this.#reservation = undefined;
     this.#offAir();
     this.#ports.calls.end(this.#call, `COPS;text="${reason}"`);

@@ -20,7 +20,7 @@ export class ChannelCalls implements CallUser {
   readonly #userOf: (request: SipRequest) => string;
   readonly #taken = new Map<CallId, ChannelCall>();
   readonly #placed = new Map<CallId, PlacedCall>();
-  readonly #live = new Map<string, CallId>(); // channel → its broadcast, also while it is being set up
+  readonly #live = new Map<string, Broadcast>(); // by channel, also while it is being set up
   readonly #audience: Audience;
 
   constructor(ports: ChannelPorts, userOf: (request: SipRequest) => string) {
@@ -64,7 +64,7 @@ export class ChannelCalls implements CallUser {
     const ended = this.#taken.get(call) ?? this.#placed.get(call);
     this.#taken.delete(call);
     this.#placed.delete(call);
-    if (ended instanceof Broadcast && this.#live.get(ended.channel.name) === call) this.#live.delete(ended.channel.name);
+    if (ended instanceof Broadcast && this.#live.get(ended.channel.name) === ended) this.#live.delete(ended.channel.name);
     ended?.onEnded(end);
   }
 
@@ -72,10 +72,12 @@ export class ChannelCalls implements CallUser {
     const channel = this.#ports.directory.channel(invite.channel);
     if (!channel) return this.#ports.calls.reject(call, 404);
     if (channel.owner !== invite.user) return this.#ports.calls.reject(call, NOT_OWNER.status, undefined, NOT_OWNER.headers);
-    const isTaken = this.#live.has(channel.name) || this.#audience.has(channel.name) || this.#ports.onAir.get(channel.name);
+    const isLive = this.#live.get(channel.name)?.isOver === false;
+    const isTaken = isLive || this.#audience.has(channel.name) || this.#ports.onAir.get(channel.name);
     if (isTaken) return this.#ports.calls.reject(call, 486);
-    this.#live.set(channel.name, call);
-    this.#start(call, new Broadcast(this.#ports, call, invite, channel));
+    const broadcast = new Broadcast(this.#ports, call, invite, channel);
+    this.#live.set(channel.name, broadcast);
+    this.#start(call, broadcast);
   }
   #start<A extends readonly unknown[]>(call: CallId, started: ChannelCall & { start(...how: A): void }, ...how: A): void {
     this.#taken.set(call, started);
