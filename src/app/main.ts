@@ -109,7 +109,7 @@ clientOptions(program.command("watch"))
   .option("-o, --output <file>", "where the MPEG-TS goes; - is standard output")
   .option("--player [command]", "show it: in ffplay, mpv or VLC, or in a program that reads standard input")
   .option("--unicast", "ask for a stream of your own instead of the group")
-  .option("--interface <address>", "local address of the interface to join the group on", "127.0.0.1")
+  .option("--interface <address>", "local address of the interface to join the group on (default: that towards the DS)")
   .option("--seconds <n>", "stop after so many seconds of picture", whole(1, 86_400))
   .action(runWatch);
 

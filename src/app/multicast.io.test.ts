@@ -159,7 +159,7 @@ test("a channel crosses an IGMP-snooping switch to who joined its source, and to
 
   const before = { viewer: network.octetsTo("viewer"), bystander: network.octetsTo("bystander") };
   const file = path.join(bench.folder, "watched.ts");
-  const watch = sipcast("viewer", "watch", channel, "-o", file, "--interface", HOSTS.viewer, ...alice);
+  const watch = sipcast("viewer", "watch", channel, "-o", file, ...alice);
   const [, group = ""] = await watch.says(
     new RegExp(`group (232\\.\\d+\\.\\d+\\.\\d+):${PORT.group}, source ${HOSTS.operator},`),
   );

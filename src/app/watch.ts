@@ -15,7 +15,7 @@ interface WatchFlags extends ClientFlags {
   /** A command, or true for any that is installed. */
   readonly player?: string | true;
   readonly unicast?: boolean;
-  readonly interface: string;
+  readonly interface?: string;
   readonly seconds?: number;
 }
 
@@ -26,7 +26,7 @@ export async function runWatch(channel: string, flags: WatchFlags): Promise<void
   const output = openOutput(flags, (error) => outputFailed(error));
   const delivery = flags.unicast
     ? ({ form: "unicast" } as const)
-    : ({ form: "multicast", multicastInterface: flags.interface } as const);
+    : ({ form: "multicast", multicastInterface: flags.interface ?? identity.localHost } as const);
   const whole = new CleanEnd();
   let octets = 0;
   await whileRegistered(identity, ({ onRegistration, end, leave }) => {
