@@ -58,6 +58,12 @@ export const LIMITS = {
   sipMaxBreadth: 60,
   /** Clients behind a NAT that one server keeps reachable; further ones must do so themselves. 1,000..1,000,000. */
   sipNatClients: 50_000,
+  /** A session that is not refreshed for so long ends (RFC 4028); the other side may ask for less. s, sessionMinSec..86,400. */
+  sessionExpiresSec: 300,
+  /** The shortest session interval (RFC 4028 §4: never below 90). s, 90..3,600. */
+  sessionMinSec: 90,
+  /** A longer Min-SE in a 422 is not followed: the call fails. s, sessionExpiresSec..86,400. */
+  sessionMaxMinSec: 3_600,
   /** Contacts of one address-of-record; a REGISTER for more is answered 403. 1..100. */
   sipContacts: 10,
   /** A client that registers follows no Min-Expires above this. s, 3,600..604,800. */

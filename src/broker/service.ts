@@ -35,6 +35,8 @@ export interface BookedJoin {
   readonly user: string;
   readonly kbps: number;
   readonly sinkEdge: string;
+  /** A join that it takes the place of: while both run, the larger is booked (PROTOCOL §6). */
+  readonly replaces?: string;
   /** What the edge has carried of the channel so far, as it reported last (RFC 2748 §3.3). */
   readonly carriedKiB: number;
 }
@@ -80,12 +82,13 @@ export class Broker implements PdpUser {
   }
 
   reservations(): readonly BookedJoin[] {
-    return [...this.#held.values()].map(({ joinId, channel, user, kbps, sinkEdge, carriedKiB }) => ({
+    return [...this.#held.values()].map(({ joinId, channel, user, kbps, sinkEdge, replaces, carriedKiB }) => ({
       joinId,
       channel,
       user,
       kbps,
       sinkEdge,
+      ...(replaces !== undefined && { replaces }),
       carriedKiB,
     }));
   }
@@ -194,7 +197,7 @@ export class Broker implements PdpUser {
     if (other?.holder?.handle === handle && other.holder.pep === pep) this.#release(other);
     const refusal = this.#books.book({ ...join, sinkEdge });
     if (refusal) return refusal;
-    const { joinId, channel, user, kbps } = join;
+    const { joinId, channel, user, kbps, replaces } = join;
     peer.joins.set(handle, joinId);
     this.#held.set(joinId, {
       joinId,
@@ -202,6 +205,7 @@ export class Broker implements PdpUser {
       user,
       kbps,
       sinkEdge,
+      ...(replaces !== undefined && { replaces }),
       carriedKiB: before?.carriedKiB ?? 0,
       holder: { pep, handle },
       releaseAtMs: Infinity,

@@ -3,8 +3,8 @@ import type { Address, Host } from "#host/host.ts";
 import { type Clip, type ReceiverStats, RtpLiveSender, RtpReceiver, RtpSender } from "#media/index.ts";
 import { type CallUser, type RegistrationState, UdpUplink, UserAgent } from "#sip/ua.ts";
 import { type Asked, Broadcaster, type BroadcasterState } from "./broadcaster.ts";
-import { type Body, unicastOffer } from "./descriptions.ts";
-import { NO_CALLS, Viewer, type ViewerState } from "./viewer.ts";
+import { type Body, type StreamDescription, unicastOffer } from "./descriptions.ts";
+import { type ChannelChange, NO_CALLS, Viewer, type ViewerState } from "./viewer.ts";
 
 /** Who a command line client is, and where his DS answers SIP over UDP. */
 export interface Identity {
@@ -76,20 +76,23 @@ export class ViewerAgent {
   readonly #viewer: Viewer;
   readonly #at: Address; // of a unicast stream
   #receiver: RtpReceiver | undefined;
+  #stream: StreamDescription | undefined; // that the receiver takes
 
-  constructor(host: Host, identity: Identity, delivery: Delivery, user: ViewerAgentUser) {
+  constructor(host: Host, identity: Identity, delivery: Delivery, user: ViewerAgentUser, change?: ChannelChange) {
     this.#host = host;
     this.#identity = identity;
     this.#delivery = delivery;
     this.#user = user;
     this.#at = dynamicPort(host, identity.localHost);
     this.#viewer = new Viewer({
-      invite: (channel, body) => this.#line.invite({ to: channel, ...(body && { body }) }),
+      invite: (channel, body, replaces) =>
+        this.#line.invite({ to: channel, ...(body && { body }), ...(replaces !== undefined && { replaces }) }),
       calls: { ack: (call, body) => this.#line.calls.ack(call, body), end: (call) => this.#line.calls.end(call) },
       clock: host,
       offer: () => this.#offer(),
       localHost: identity.localHost,
       onState: (state) => this.#onState(state),
+      ...(change && { change }),
     });
     this.#line = line(host, identity, this.#viewer, (state) => user.onRegistration(state));
   }
@@ -120,10 +123,15 @@ export class ViewerAgent {
     return this.#delivery.form === "unicast" ? unicastOffer(this.#host, this.#at) : undefined;
   }
   #onState(state: ViewerState): void {
+    const watched = state.kind === "calling" ? state.before : state.kind === "watching" ? state : undefined;
+    if (watched?.stream !== this.#stream) this.#receive(watched?.stream);
+    this.#user.onState(state);
+  }
+  #receive(stream: StreamDescription | undefined): void {
     this.#receiver?.stop();
     this.#receiver = undefined;
-    if (state.kind === "watching" && state.stream.form !== "websocket") {
-      const { stream } = state;
+    this.#stream = stream;
+    if (stream && stream.form !== "websocket") {
       const source =
         stream.form === "multicast"
           ? ({ kind: "group", group: stream.group, source: stream.source } as const)
@@ -133,7 +141,6 @@ export class ViewerAgent {
       const packets = (octets: Uint8Array): void => this.#user.onPackets(octets);
       this.#receiver = new RtpReceiver(this.#host, source, multicastInterface, packets, (error) => this.#user.onFault(error));
     }
-    this.#user.onState(state);
   }
 }
 

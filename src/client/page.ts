@@ -2,16 +2,17 @@ import type { BrowserHost } from "#host/host.ts";
 import { type RegistrationState, UserAgent, type UserAgentUser, WsUplink } from "#sip/ua.ts";
 import { webSocketOffer } from "./descriptions.ts";
 import type { Outcome } from "./outcome.ts";
-import { NO_CALLS, Viewer, type ViewerState } from "./viewer.ts";
+import { NO_CALLS, Viewer, type ViewerState, type Watched } from "./viewer.ts";
 
 /** What a page shows of its viewer. */
 export type PageState =
   | { readonly kind: "offline" | "registering" | "registered"; readonly channel?: string }
-  | { readonly kind: "calling"; readonly channel: string }
+  /** `url`, here and where a change was refused: of the picture before, which goes on. */
+  | { readonly kind: "calling"; readonly channel: string; readonly url?: string }
   /** `url`: where the stream is to be fetched. `inviteToOkMs`: from the choice of the channel to its 2xx. */
   | { readonly kind: "watching"; readonly channel: string; readonly url: string; readonly inviteToOkMs: number }
   /** `refused`: answered with a final status. `failed`: nobody answered, or it ended later. */
-  | ({ readonly kind: "refused" | "failed"; readonly channel?: string } & Outcome);
+  | ({ readonly kind: "refused" | "failed"; readonly channel?: string; readonly url?: string } & Outcome);
 
 export interface PageViewerOptions {
   readonly user: string;
@@ -38,7 +39,8 @@ export function pageViewer(host: BrowserHost, options: PageViewerOptions): PageV
   const secure = first.startsWith("wss:");
   let isRegistered = false;
   const viewer: Viewer = new Viewer({
-    invite: (channel, body) => agent.invite({ to: channel, ...(body && { body }) }),
+    invite: (channel, body, replaces) =>
+      agent.invite({ to: channel, ...(body && { body }), ...(replaces !== undefined && { replaces }) }),
     calls: { ack: (call, body) => agent.calls.ack(call, body), end: (call) => agent.calls.end(call) },
     clock: host,
     offer: () => webSocketOffer(host, secure),
@@ -89,9 +91,10 @@ function pageState(state: ViewerState): PageState {
     case "idle":
       return { kind: "registered" };
     case "calling":
-      return state;
+      return { kind: "calling", channel: state.channel, ...urlOf(state.before) };
     case "watching": {
-      const { channel, stream, setupMs } = state;
+      const { channel, stream, setupMs, refused } = state;
+      if (refused) return { kind: "refused", ...refused, ...urlOf(state) };
       if (stream.form !== "websocket") return { kind: "failed", channel, status: 488 };
       return { kind: "watching", channel, url: stream.url, inviteToOkMs: setupMs };
     }
@@ -99,3 +102,6 @@ function pageState(state: ViewerState): PageState {
       return { ...state, kind: state.status === undefined ? "failed" : "refused" };
   }
 }
+
+const urlOf = (watched: Watched | undefined): { readonly url?: string } =>
+  watched?.stream.form === "websocket" ? { url: watched.stream.url } : {};

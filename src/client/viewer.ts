@@ -4,17 +4,28 @@ import type { SipRequest, SipResponse } from "#sip/wire/message.ts";
 import { type Body, multicastAnswer, readStream, type StreamDescription } from "./descriptions.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 
+/** A channel whose picture runs. */
+export interface Watched {
+  readonly channel: string;
+  readonly stream: StreamDescription;
+  /** From the choice of the channel to its 2xx. */
+  readonly setupMs: number;
+}
 export type ViewerState =
   | { readonly kind: "idle" }
-  | { readonly kind: "calling"; readonly channel: string }
-  /** `setupMs`: from the choice of the channel to its 2xx. */
-  | { readonly kind: "watching"; readonly channel: string; readonly stream: StreamDescription; readonly setupMs: number }
+  /** `before`: the picture that goes on until the new channel is there. */
+  | { readonly kind: "calling"; readonly channel: string; readonly before?: Watched }
+  /** `refused`: the channel that was wanted instead, and why it could not be had. */
+  | ({ readonly kind: "watching"; readonly refused?: { readonly channel: string } & Outcome } & Watched)
   /** The call was answered no, found no answer, or ended later without our doing. */
   | ({ readonly kind: "ended"; readonly channel: string } & Outcome);
 
+/** How one channel follows another (PROTOCOL §6): in its place (RFC 3891), or, as the paper has it, after its BYE. */
+export type ChannelChange = "replace" | "hang-up-first";
+
 export interface ViewerPorts {
-  /** INVITE to that channel. */
-  readonly invite: (channel: string, body: Body | undefined) => CallId;
+  /** INVITE to that channel, in the place of that call where one is given. */
+  readonly invite: (channel: string, body: Body | undefined, replaces?: CallId) => CallId;
   readonly calls: Pick<CallPort, "ack" | "end">;
   readonly clock: Clock;
   /** The offer; `undefined` asks for the group (PROTOCOL §3 form 2). */
@@ -22,17 +33,25 @@ export interface ViewerPorts {
   /** Our own address, for the answer to form 2. */
   readonly localHost: string;
   readonly onState: (state: ViewerState) => void;
+  /** Default `replace`. */
+  readonly change?: ChannelChange;
 }
 
 /** What a viewer answers who is called: the same user may be a broadcaster on another device. */
 export const NO_CALLS = 488;
+/** The far end does not replace calls, or not this one: BYE, then INVITE. */
+const CANNOT_REPLACE: ReadonlySet<number | undefined> = new Set([420, 481, 501]);
 
-/** A viewer [B9]: watches one channel at a time; another one is BYE first, then INVITE [B12]. */
+/** A viewer [B9]: watches one channel at a time, and changes to another [B12]. */
 export class Viewer implements Omit<CallUser, "onInvite"> {
   readonly #ports: ViewerPorts;
   #state: ViewerState = { kind: "idle" };
+  /** Calling, or watching. */
   #call: CallId | undefined;
-  #wanted: string | undefined; // once the call before has ended
+  #watched: Watched | undefined;
+  /** To take the place of `#call`. */
+  #next: CallId | undefined;
+  #wanted: string | undefined; // once a call that is in its way has ended
   #chosenAtMs = 0;
 
   constructor(ports: ViewerPorts) {
@@ -46,43 +65,77 @@ export class Viewer implements Omit<CallUser, "onInvite"> {
   watch(channel: string): void {
     this.#chosenAtMs = this.#ports.clock.nowMs();
     this.#wanted = channel;
-    if (this.#call === undefined) this.#invite();
-    else this.#ports.calls.end(this.#call);
+    const inTheWay = this.#next ?? this.#call;
+    if (inTheWay === undefined || this.#mayReplace) this.#invite();
+    else this.#ports.calls.end(inTheWay);
   }
   leave(): void {
     this.#wanted = undefined;
-    if (this.#call !== undefined) this.#ports.calls.end(this.#call);
+    for (const call of [this.#next, this.#call]) if (call !== undefined) this.#ports.calls.end(call);
   }
 
   onProvisional(): void {
     // the state is `calling` already
   }
   onAnswered(call: CallId, response: SipResponse): void {
-    if (call !== this.#call || this.#state.kind !== "calling") return;
+    if ((call !== this.#call && call !== this.#next) || this.#state.kind !== "calling") return;
     const stream = readStream(response.body);
     const answer =
       stream?.form === "multicast" ? multicastAnswer(this.#ports.clock, response.body, this.#ports.localHost) : undefined;
     this.#ports.calls.ack(call, answer);
     if (!stream) return this.#ports.calls.end(call);
-    const setupMs = this.#ports.clock.nowMs() - this.#chosenAtMs;
-    this.#become({ kind: "watching", channel: this.#state.channel, stream, setupMs });
+    this.#call = call; // what it has replaced gets its BYE from the other side
+    this.#next = undefined;
+    this.#watched = { channel: this.#state.channel, stream, setupMs: this.#ports.clock.nowMs() - this.#chosenAtMs };
+    this.#become({ kind: "watching", ...this.#watched });
   }
   onEstablished(_call: CallId, _ack: SipRequest): void {
     // only of calls taken
   }
   onEnded(call: CallId, end: CallEnd): void {
-    if (call !== this.#call) return;
-    this.#call = undefined;
-    const channel = "channel" in this.#state ? this.#state.channel : "";
-    if (this.#wanted !== undefined) return this.#invite();
-    this.#become(end.kind === "local" ? { kind: "idle" } : { kind: "ended", channel, ...outcomeOf(end) });
+    if (call === this.#next) this.#onChangeEnded(end);
+    else if (call === this.#call) this.#onCallEnded(end);
   }
 
+  #onCallEnded(end: CallEnd): void {
+    this.#call = undefined;
+    this.#watched = undefined;
+    const channel = "channel" in this.#state ? this.#state.channel : "";
+    if (this.#next !== undefined) this.#become({ kind: "calling", channel });
+    else if (this.#wanted !== undefined) this.#invite();
+    else this.#become(end.kind === "local" ? { kind: "idle" } : { kind: "ended", channel, ...outcomeOf(end) });
+  }
+  /** The old picture goes on, unless there is another way to the new one. */
+  #onChangeEnded(end: CallEnd): void {
+    this.#next = undefined;
+    const channel = "channel" in this.#state ? this.#state.channel : "";
+    const outcome = outcomeOf(end);
+    if (this.#call === undefined || !this.#watched) {
+      this.#onCallEnded(end);
+    } else if (this.#wanted !== undefined) {
+      this.#invite();
+    } else if (CANNOT_REPLACE.has(outcome.status)) {
+      this.#wanted = channel;
+      this.#ports.calls.end(this.#call);
+    } else if (end.kind !== "local") {
+      this.#become({ kind: "watching", ...this.#watched, refused: { channel, ...outcome } });
+    }
+  }
+
+  get #mayReplace(): boolean {
+    return this.#watched !== undefined && this.#next === undefined && this.#ports.change !== "hang-up-first";
+  }
   #invite(): void {
     const channel = this.#wanted ?? "";
     this.#wanted = undefined;
-    this.#call = this.#ports.invite(channel, this.#ports.offer());
-    this.#become({ kind: "calling", channel });
+    const before = this.#watched;
+    if (before && this.#call !== undefined) {
+      this.#next = this.#ports.invite(channel, this.#ports.offer(), this.#call);
+      this.#become({ kind: "calling", channel, before });
+    } else {
+      this.#call = this.#ports.invite(channel, this.#ports.offer());
+      this.#become({ kind: "calling", channel });
+    }
   }
   #become(state: ViewerState): void {
     this.#state = state;

@@ -58,6 +58,8 @@ export interface EdgeReservation {
   readonly channel: string;
   readonly user: string;
   readonly kbps: number;
+  /** A join that it takes the place of (PROTOCOL §6). */
+  readonly replaces?: string;
   readonly state: "asked" | "granted";
   readonly isOrphan: boolean;
 }
@@ -100,7 +102,9 @@ export class Edge implements PdpUser, PepUser, MediaUser {
   reservations(): readonly EdgeReservation[] {
     return [...this.#holdings.provisions(), ...this.#holdings.joins()].map(({ kind, request, grant, holder }) => {
       const { joinId, channel, user, kbps } = request;
-      return { kind, joinId, channel, user, kbps, state: grant ? "granted" : "asked", isOrphan: holder === undefined };
+      const place = "replaces" in request ? { replaces: request.replaces } : {};
+      const state = grant ? "granted" : "asked";
+      return { kind, joinId, channel, user, kbps, ...place, state, isOrphan: holder === undefined };
     });
   }
   stop(): void {

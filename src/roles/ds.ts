@@ -80,24 +80,27 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
       onFlowClosed: (flow) => server.onFlowClosed(flow),
     },
   );
-  const calls: Calls = new Calls({
-    transactions: sip,
-    host,
-    user: {
-      onInvite: (call, request, flow) => {
-        records.begun(call, request);
-        if (overlay.self.phase === "draining") answering.reject(call, 503);
-        else channelCalls.onInvite(call, request, flow);
-      },
-      onProvisional: (call, response) => channelCalls.onProvisional(call, response),
-      onAnswered: (call, response) => channelCalls.onAnswered(call, response),
-      onEstablished: (call, ack) => channelCalls.onEstablished(call, ack),
-      onEnded: (call, end) => {
-        channelCalls.onEnded(call, end);
-        records.ended(call, end);
+  const calls: Calls = new Calls(
+    {
+      transactions: sip,
+      host,
+      user: {
+        onInvite: (call, request, flow, replaces) => {
+          records.begun(call, request);
+          if (overlay.self.phase === "draining") answering.reject(call, 503);
+          else channelCalls.onInvite(call, request, flow, replaces);
+        },
+        onProvisional: (call, response) => channelCalls.onProvisional(call, response),
+        onAnswered: (call, response) => channelCalls.onAnswered(call, response),
+        onEstablished: (call, ack) => channelCalls.onEstablished(call, ack),
+        onEnded: (call, end) => {
+          channelCalls.onEnded(call, end);
+          records.ended(call, end);
+        },
       },
     },
-  });
+    { supported: ["replaces"] },
+  );
   const records = new CallRecords(host, log);
   const answering = records.recording(calls);
   const alarms = new Deadlines<Alarm>(host, ({ ring }) => ring());

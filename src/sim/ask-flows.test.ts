@@ -80,6 +80,29 @@ const FLOWS: readonly Flow[] = [
       return lines();
     },
   },
+  ...(["hang-up-first", "replace"] as const).map(
+    (change): Flow => ({
+      flow: `ask-channel-change-${change}`,
+      name: `a viewer changes from one \`ask\` channel to another, ${change} [B12] (PROTOCOL §6)`,
+      options: { askSequentially: true },
+      slowDiffers: true,
+      play(stage) {
+        stage.waiting("bob", 1);
+        stage.waiting("carol", 1);
+        stage.watching("dave", 1, "bob-ask");
+        stage.watching("erin", 1, "carol-ask");
+        const alice = stage.watching("alice", 2, "bob-ask", change);
+        const lines = stage.record();
+        stage.joins(alice, "carol-ask");
+        const booked = stage.w.held().brokers.filter(({ user }) => user === "alice");
+        assert.deepEqual(
+          booked.map(({ channel }) => channel),
+          ["carol-ask"],
+        );
+        return lines();
+      },
+    }),
+  ),
   {
     flow: "ask-refused",
     name: "the broadcaster declines one viewer, and another watches (PROTOCOL §4)",
@@ -173,6 +196,23 @@ const FLOWS: readonly Flow[] = [
     },
   },
   {
+    flow: "ask-viewer-vanished",
+    name: "a viewer vanishes without BYE: his session timer ends every leg, and nothing stays (RFC 4028 §10, PROTOCOL §12)",
+    slowDiffers: true,
+    play(stage) {
+      const bob = stage.waiting("bob", 1);
+      const alice = stage.watching("alice", 2, "bob-ask");
+      alice.vanish();
+      stage.w.run(1_000 * (LIMITS.sessionExpiresSec - 32) - 3 * SETTLE_MS);
+      assert.equal(stage.w.held().brokers.length, 1);
+      const lines = stage.record();
+      stage.w.run(LONG_MS + GONE_MS);
+      assert.equal(bob.state, "waiting");
+      assert.deepEqual(stage.w.held(), NOTHING);
+      return lines();
+    },
+  },
+  {
     flow: "ask-broadcaster-hangs-up",
     name: "the broadcaster hangs up while others watch: each leg gets a BYE that says why (RFC 3326)",
     slowDiffers: true,
@@ -227,6 +267,36 @@ worldTest("the next in turn is asked for when the broadcaster declines the first
   erin.leave();
   stage.w.run(GONE_MS);
   stage.goodbye();
+});
+
+worldTest("a session that both ends keep alive goes on, on every leg (RFC 4028 §7.2)", (net) => {
+  const stage = new Stage(net);
+  const bob = stage.waiting("bob", 1);
+  const viewers = [stage.watching("dave", 1, "bob-ask"), stage.watching("alice", 2, "bob-ask")];
+  const lines = net.record();
+  stage.w.run(3_000 * LIMITS.sessionExpiresSec);
+  assert.deepEqual(
+    [bob, ...viewers].map(({ state }) => state),
+    ["on air", "watching", "watching"],
+  );
+  assert.ok(lines().some((line) => line.includes("UPDATE")) && !lines().some((line) => /BYE|INVITE/.test(line)));
+  bob.end();
+  stage.goodbye();
+});
+
+worldTest("a broadcaster hears whither to send after 2 s at most, though the viewer's ACK is lost (PROTOCOL §5)", (net) => {
+  const stage = new Stage(net);
+  const bob = stage.waiting("bob", 1);
+  const alice = stage.viewer("alice", 2);
+  alice.watch("bob-ask");
+  for (let ms = 0; ms < 1_000 && alice.state !== "watching"; ms++) stage.w.run(1);
+  net.cut("alice", "ds2");
+  stage.w.run(LIMITS.ingestAckMs - MOMENT_MS);
+  assert.equal(bob.state, "waiting");
+  stage.w.run(2 * MOMENT_MS);
+  assert.equal(bob.state, "on air");
+  stage.w.run(2 * LONG_MS + GONE_MS);
+  assert.deepEqual([bob.state, stage.w.held()], ["waiting", NOTHING]);
 });
 
 worldTest("a viewer comes back before the channel is given up, and the broadcaster goes on", (net) => {

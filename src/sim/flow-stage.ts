@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import type { ChannelChange } from "#client/viewer.ts";
 import type { SimNetwork } from "./types.ts";
 import { World, type WorldBroadcaster, type WorldOptions, type WorldViewer, worldTest } from "./world.ts";
 
@@ -39,14 +40,14 @@ export class Stage {
     assert.equal(broadcaster.state, "on air");
     return broadcaster;
   }
-  viewer(user: string, site: number): WorldViewer {
-    const viewer = this.w.viewer(user, site);
+  viewer(user: string, site: number, change?: ChannelChange): WorldViewer {
+    const viewer = this.w.viewer(user, site, change);
     this.#goodbyes.push(() => viewer.leave());
     return viewer;
   }
   /** Somebody more of that site watches that channel. */
-  watching(user: string, site: number, channel: string): WorldViewer {
-    const viewer = this.viewer(user, site);
+  watching(user: string, site: number, channel: string, change?: ChannelChange): WorldViewer {
+    const viewer = this.viewer(user, site, change);
     this.joins(viewer, channel);
     return viewer;
   }

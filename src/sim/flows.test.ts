@@ -62,7 +62,23 @@ const FLOWS: readonly Flow[] = [
   },
   {
     flow: "channel-change",
-    name: "a viewer changes channel: BYE, DRQ before the 200, INVITE [B12] (PROTOCOL §6)",
+    name: "a viewer changes channel the paper's way: BYE, DRQ before the 200, INVITE [B12] (PROTOCOL §6)",
+    slowDiffers: true,
+    play(stage) {
+      stage.onAir("bob", 1);
+      stage.onAir("carol", 2);
+      const alice = stage.watching("alice", 2, "bob-tv", "hang-up-first");
+      const lines = stage.record();
+      stage.joins(alice, "carol-tv");
+      const booked = stage.w.held().brokers.map(({ channel }) => channel);
+      assert.deepEqual(booked, ["carol-tv"]);
+      return lines();
+    },
+  },
+  {
+    flow: "channel-change-fast",
+    name: "a viewer changes channel by INVITE with Replaces: the old picture goes on until the 2xx (RFC 3891, PROTOCOL §6)",
+    options: { lineKbps: 1_000 },
     slowDiffers: true,
     play(stage) {
       stage.onAir("bob", 1);
@@ -71,7 +87,29 @@ const FLOWS: readonly Flow[] = [
       const lines = stage.record();
       stage.joins(alice, "carol-tv");
       const booked = stage.w.held().brokers.map(({ channel }) => channel);
-      assert.deepEqual(booked, ["carol-tv"]);
+      assert.deepEqual(booked, ["carol-tv"], "her line has room for one");
+      return lines();
+    },
+  },
+  {
+    flow: "channel-change-refused",
+    name: "a change that cannot be carried leaves the old picture as it is (RFC 3891 §3, PROTOCOL §6)",
+    options: { coreKbps: 1_000 },
+    slowDiffers: true,
+    play(stage) {
+      stage.onAir("bob", 1);
+      stage.onAir("carol", 1);
+      stage.watching("dave", 2, "bob-tv");
+      const alice = stage.watching("alice", 2, "bob-tv");
+      const lines = stage.record();
+      alice.watch("carol-tv");
+      stage.w.run(SETTLE_MS);
+      assert.deepEqual([alice.state, alice.channel, alice.refusal?.status], ["watching", "bob-tv", 488]);
+      assert.ok(alice.packets > 0);
+      assert.deepEqual(
+        stage.w.held().brokers.map(({ user, channel }) => `${user} ${channel}`),
+        ["dave bob-tv", "alice bob-tv"],
+      );
       return lines();
     },
   },

@@ -1,6 +1,7 @@
 import { BroadcasterAgent, type Identity, ViewerAgent } from "#client/agents.ts";
 import { ingestOffer } from "#client/descriptions.ts";
 import type { Outcome } from "#client/outcome.ts";
+import type { ChannelChange } from "#client/viewer.ts";
 import type { Host } from "#host/host.ts";
 import type { Clip } from "#media/index.ts";
 import { type CallId, UdpUplink, UserAgent } from "#sip/ua.ts";
@@ -147,6 +148,12 @@ export class WorldViewer extends Person<ViewerAgent> {
   packets = 0;
   /** From the choice of the channel to its 2xx, ms. */
   setupMs: number | undefined;
+  readonly #change: ChannelChange;
+
+  constructor(net: SimNetwork, identity: Identity, change: ChannelChange = "replace") {
+    super(net, identity);
+    this.#change = change;
+  }
 
   watch(channel: string): void {
     this.agent?.watch(channel);
@@ -168,7 +175,7 @@ export class WorldViewer extends Person<ViewerAgent> {
           const isRefused = now.kind === "ended" && now.status !== undefined;
           this.state = isRefused ? "refused" : now.kind;
           this.channel = "channel" in now ? now.channel : "";
-          this.refusal = now.kind === "ended" ? now : undefined;
+          this.refusal = now.kind === "ended" ? now : now.kind === "watching" ? now.refused : undefined;
           this.setupMs = now.kind === "watching" ? now.setupMs : undefined;
           this.packets = 0;
           this.note(this.state);
@@ -178,6 +185,7 @@ export class WorldViewer extends Person<ViewerAgent> {
         },
         onFault: raise,
       },
+      this.#change,
     );
   }
 }

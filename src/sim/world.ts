@@ -1,5 +1,6 @@
 import { SILENT } from "#base/log.ts";
 import type { Identity } from "#client/agents.ts";
+import type { ChannelChange } from "#client/viewer.ts";
 import type { Host } from "#host/host.ts";
 import { type Clip, readClip, type TestPattern, testPattern } from "#media/index.ts";
 import { InProcessCarrier } from "#overlay/index.ts";
@@ -145,8 +146,8 @@ export class World {
     return this.#present(new WorldBroadcaster(this.net, this.signUp(user, site), this.#clip));
   }
   /** Somebody of that site who watches by multicast and is registered. */
-  viewer(user: string, site: number): WorldViewer {
-    return this.#present(new WorldViewer(this.net, this.signUp(user, site)));
+  viewer(user: string, site: number, change?: ChannelChange): WorldViewer {
+    return this.#present(new WorldViewer(this.net, this.signUp(user, site), change));
   }
   /** Somebody of that site with a SIP phone, registered. */
   phone(user: string, site: number): WorldPhone {

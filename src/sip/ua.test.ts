@@ -334,7 +334,7 @@ simTest("answers OPTIONS with what it can, and other methods with 405 (RFC 3261 
     server.driver.request(request(method, sipUri({ user: "alice", host: "y" }), fields), flow);
   }
   net.run(1_000);
-  const allow = "INVITE, ACK, CANCEL, BYE, OPTIONS";
+  const allow = "INVITE, ACK, CANCEL, BYE, UPDATE, OPTIONS";
   assert.deepEqual(server.seen, [`200 ${allow} application/sdp`, `405 ${allow} undefined`]);
 });
 simTest("a call is signed as a registration is; without a server it fails at once (RFC 3261 §22.2, §8.1.3.1)", (net) => {

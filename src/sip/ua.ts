@@ -46,12 +46,12 @@ export interface UserAgentConfig {
   readonly log?: Logger;
 }
 /** What a call is begun with; the rest is the user agent's. */
-export interface Invitation extends Pick<OutgoingCall, "headers" | "body"> {
+export interface Invitation extends Pick<OutgoingCall, "headers" | "body" | "replaces"> {
   /** A user or channel of the domain, or any URI. */
   readonly to: string | SipUri;
 }
 
-const ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS";
+const ALLOW = "INVITE, ACK, CANCEL, BYE, UPDATE, OPTIONS";
 /** No uplink has this transport: what is sent here fails at once. */
 const UNREACHED: Destination = { transport: "tls", host: "", port: 0 };
 
@@ -122,7 +122,7 @@ export class UserAgent implements TransactionUser {
   contact(): NameAddr {
     return this.#contact(this.#to ?? { transport: this.#uplink.transport, host: "", port: 0 });
   }
-  invite({ to, headers, body }: Invitation): CallId {
+  invite({ to, headers, body, replaces }: Invitation): CallId {
     const target = typeof to === "string" ? this.#aor(to) : to;
     const { credentials, user, displayName } = this.#config;
     return this.#calls.invite({
@@ -133,6 +133,7 @@ export class UserAgent implements TransactionUser {
       contact: this.contact(),
       ...(headers && { headers }),
       ...(body && { body }),
+      ...(replaces !== undefined && { replaces }),
       ...(credentials && { credentials }),
     });
   }

@@ -136,11 +136,14 @@ function refusalOf(state: PageState, isUnplayable: boolean): string | undefined 
 const stateOf = (channel: string, state: PageState): PageState =>
   state.channel === undefined || state.channel === channel ? state : { kind: "calling", channel };
 
-/** The stream goes on while the way to a DS is lost and found again: media never passes a DS (DESIGN §6). */
+/**
+ * The stream goes on while the way to a DS is lost and found again (media never passes a DS, DESIGN §6), while another channel
+ * is asked for in its place, and where that is refused (PROTOCOL §6).
+ */
 function useStream(state: PageState): string | undefined {
   const call = useRef(state);
   if (state.kind !== "offline" && state.kind !== "registering" && state.kind !== "registered") call.current = state;
-  return call.current.kind === "watching" ? call.current.url : undefined;
+  return "url" in call.current ? call.current.url : undefined;
 }
 
 const VOLUME_KEY = "sipcast.volume";

@@ -29,7 +29,7 @@ function overbooked({ brokers }: World): Violation[] {
       const found: Violation[] = [];
       if (bookedKbps > kbps)
         found.push({ rule: "a link is booked above its capacity", what: `${name}: ${bookedKbps} of ${kbps}` });
-      const held = sumOf(broker.reservations().filter(({ sinkEdge }) => sinkEdge === name));
+      const held = sumOf(lasting(broker.reservations()).filter(({ sinkEdge }) => sinkEdge === name));
       if (kind === "access" && held !== bookedKbps)
         found.push({ rule: "the books do not add up", what: `${name}: booked ${bookedKbps}, reservations ${held}` });
       return found;
@@ -44,7 +44,7 @@ function overpromised(world: World, capacity: CapacityKbps): Violation[] {
     return {
       id,
       channels: granted.filter(({ kind }) => kind === "configuration").map(({ channel }) => channel),
-      sinks: granted.filter(({ kind }) => kind === "admission-sink"),
+      sinks: lasting(granted.filter(({ kind }) => kind === "admission-sink")),
     };
   });
   const homeOf = new Map(edges.flatMap(({ id, channels }) => channels.map((channel) => [channel, id] as const)));
@@ -63,6 +63,9 @@ function overpromised(world: World, capacity: CapacityKbps): Violation[] {
     );
   });
 }
+/** While one join replaces another, the larger is booked (PROTOCOL §6); channels of these worlds have one rate. */
+const lasting = <Held extends { readonly joinId: string; readonly replaces?: string }>(held: readonly Held[]): Held[] =>
+  held.filter(({ joinId }) => !held.some(({ replaces }) => replaces === joinId));
 const sumOf = (held: readonly { readonly kbps: number }[]): number => held.reduce((sum, { kbps }) => sum + kbps, 0);
 
 function sharedGroups({ edges }: World): Violation[] {

@@ -28,6 +28,8 @@ export interface OutgoingCall {
   readonly contact: NameAddr;
   readonly headers?: readonly (readonly [name: string, value: string])[];
   readonly body?: { readonly type: string; readonly bytes: Uint8Array };
+  /** Takes the place of that call of ours at the far end, or is refused (RFC 3891). */
+  readonly replaces?: CallId;
   /** To answer 401 and 407 with (RFC 3261 §22.2, RFC 8760); without, they are final. */
   readonly credentials?: Credentials;
 }
@@ -62,8 +64,11 @@ export interface CallPort {
 
 /** What can happen to a call. `onEnded` is told exactly once for each call, last. */
 export interface CallUser {
-  /** A new dialog is asked for; `ring`, `accept` or `reject` it. */
-  onInvite(call: CallId, request: SipRequest, flow: Flow): void;
+  /**
+   * A new dialog is asked for; `ring`, `accept` or `reject` it. `replaces`: a call that it is to take the place of; whose it is
+   * has to agree, and to end that one (RFC 3891 §3).
+   */
+  onInvite(call: CallId, request: SipRequest, flow: Flow, replaces?: CallId): void;
   onProvisional(call: CallId, response: SipResponse): void;
   /** 2xx to our INVITE. */
   onAnswered(call: CallId, response: SipResponse): void;

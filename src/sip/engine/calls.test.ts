@@ -59,7 +59,7 @@ test("their call: ringing, accepted, hung up by them (RFC 3261 §13.3, §15.1.2)
   const answer = bench.last().message.headers;
   assert.deepEqual(
     [answer.get("contact"), answer.get("allow"), answer.get("record-route")],
-    ["<sip:alice@a.invalid>", "INVITE, ACK, CANCEL, BYE, OPTIONS", "<sip:p;lr>"],
+    ["<sip:alice@a.invalid>", "INVITE, ACK, CANCEL, BYE, UPDATE, OPTIONS", "<sip:p;lr>"],
   );
   bench.receive("ACK", 1);
   bench.receive("ACK", 1);
@@ -298,7 +298,13 @@ for (const { name, version, status } of REINVITES) {
 }
 const INSIDE: { name: string; method: string; cseq: number; more?: Fields; status: string; field?: [string, string] }[] = [
   { name: "OPTIONS", method: "OPTIONS", cseq: 2, status: "200", field: ["accept", "application/sdp"] },
-  { name: "an unknown method", method: "INFO", cseq: 2, status: "405", field: ["allow", "INVITE, ACK, CANCEL, BYE, OPTIONS"] },
+  {
+    name: "an unknown method",
+    method: "INFO",
+    cseq: 2,
+    status: "405",
+    field: ["allow", "INVITE, ACK, CANCEL, BYE, UPDATE, OPTIONS"],
+  },
   { name: "a gap in CSeq", method: "OPTIONS", cseq: 90, status: "200" },
   { name: "a CSeq that is too low", method: "BYE", cseq: 1, status: "500" },
   {

@@ -8,6 +8,7 @@ import type { CallEnd, CallId } from "./call-types.ts";
 import type { Dialog } from "./dialog.ts";
 import type { DigestClient } from "./digest.ts";
 import type { ClientTxId, Destination, ServerTxId } from "./ports.ts";
+import type { SessionTimer } from "./session-timer.ts";
 import type { Unacked } from "./unacked.ts";
 
 export interface Body {
@@ -59,7 +60,7 @@ export class Leg {
   /** The last session descriptions of both sides: with them a re-INVITE is compared and answered. */
   ours: Body | undefined;
   theirs: Body | undefined;
-  /** Our INVITE or re-INVITE without final response. */
+  /** Our INVITE, re-INVITE or UPDATE without final response. */
   asking: Asking | undefined;
   /** The far end's initial INVITE without final response. */
   answering: ServerTxId | undefined;
@@ -71,6 +72,12 @@ export class Leg {
   alarm: Alarm | undefined;
   /** The INVITE's Expires. */
   expiry: Alarm | undefined;
+  /** Since both sides agreed to it (RFC 4028). */
+  session: { readonly timer: SessionTimer; readonly alarm: Alarm } | undefined;
+  /** The largest Min-SE heard of, s; 0 = none. */
+  minSec = 0;
+  /** The far end allows UPDATE. */
+  knowsUpdate = false;
 
   constructor(id: CallId, start: LegStart) {
     this.id = id;
@@ -111,12 +118,12 @@ export interface Made {
 /** A client transaction of a call; one of an INVITE is kept for 64*T1 after its first 2xx (RFC 3261 §13.2.2.4). */
 export interface Asking {
   readonly leg: Leg;
-  readonly kind: "invite" | "re-invite" | "bye";
+  readonly kind: "invite" | "re-invite" | "update" | "bye";
   tx: ClientTxId;
   request: SipRequest;
   /** In which the request is: none for the initial INVITE. */
   readonly dialog: Dialog | undefined;
-  /** How often it was sent again with credentials. */
+  /** How often it was sent again, with credentials or a longer session interval. */
   repeats: number;
   /** By To tag: the dialogs that the INVITE has made (several where it forked), and the ACK of each. */
   readonly made: Map<string, Made>;

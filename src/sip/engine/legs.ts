@@ -38,6 +38,11 @@ export class Legs {
     return this.#byCallId.get(callIdOf(request) ?? "")?.find((leg) => leg.dialogOf(request) !== undefined);
   }
 
+  /** Whose dialog that is, by its name at this end (RFC 3261 §12). */
+  named(callId: string, localTag: string, remoteTag: string): Leg | undefined {
+    return this.#byCallId.get(callId)?.find(({ dialog }) => dialog?.localTag === localTag && dialog.remoteTag === remoteTag);
+  }
+
   /** Whether the INVITE is here already and has come once more by another way (RFC 3261 §8.2.2.2). */
   hasMerged(invite: SipRequest): boolean {
     const sameCallId = this.#byCallId.get(callIdOf(invite) ?? "") ?? [];

@@ -48,8 +48,8 @@ export class Bench implements TransactionPort, CallUser {
   localUri() {
     return { host: "a.invalid", transport: "ws" } as const;
   }
-  onInvite(call: number): void {
-    this.told.push(`invite ${call}`);
+  onInvite(call: number, _request: SipRequest, _flow: Flow, replaces?: number): void {
+    this.told.push(replaces === undefined ? `invite ${call}` : `invite ${call} replaces ${replaces}`);
   }
   onProvisional(_call: number, { status }: SipResponse): void {
     this.told.push(`${status}`);

@@ -44,12 +44,15 @@ export class ChannelCalls implements CallUser {
     return [...this.#placed.keys()];
   }
 
-  onInvite(call: CallId, request: SipRequest, flow: Flow): void {
+  onInvite(call: CallId, request: SipRequest, flow: Flow, replaces?: CallId): void {
     if (this.count >= LIMITS.dsCalls) return this.#ports.calls.reject(call, 503);
     const invite: ChannelInvite = { request, flow, user: this.#userOf(request), channel: request.uri.user };
-    if (this.#ports.peers.isPeer(request)) this.#start(call, new PeerGuest(this.#ports, call, invite), this.#joinHere);
+    const old = replaces === undefined ? undefined : this.#taken.get(replaces);
+    const replaced = old instanceof Viewing && old.user === invite.user ? old : undefined;
+    if (replaces !== undefined && !replaced) this.#ports.calls.reject(call, 403);
+    else if (this.#ports.peers.isPeer(request)) this.#start(call, new PeerGuest(this.#ports, call, invite), this.#joinHere);
     else if (wantsToBroadcast(request)) this.#goLive(call, invite);
-    else this.#start(call, new Viewing(this.#ports, call, invite), this.#askForSeat);
+    else this.#start(call, new Viewing(this.#ports, call, invite, replaced), this.#askForSeat);
   }
   onProvisional(call: CallId, response: SipResponse): void {
     this.#placed.get(call)?.onProvisional(response);

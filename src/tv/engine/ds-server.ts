@@ -28,7 +28,7 @@ export interface DsServerPorts {
   readonly tag: () => string;
 }
 
-const ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER";
+const ALLOW = "INVITE, ACK, CANCEL, BYE, UPDATE, OPTIONS, REGISTER";
 
 /**
  * The transaction user of a DS [B2]: finds out who is asking, and hands the request to the service whose matter it is. What

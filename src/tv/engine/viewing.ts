@@ -14,6 +14,8 @@ import { declines, readViewerOffer, type ViewerOffer, viewerDescription } from "
 const UNTIL_REMOVED_SEC = Infinity;
 const OFF_AIR: FinalAnswer = { status: 480, headers: [["Reason", 'SIP;cause=480;text="Channel off air"']] };
 
+const REPLACED = 'SIP;cause=200;text="Replaced"';
+
 /** Asks an `ask` channel's broadcaster; `undefined`: he is not registered. */
 export type AskForSeat = (guest: Guest, user: SeatUser) => Seat | undefined;
 
@@ -28,6 +30,8 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
   readonly #ports: ChannelPorts;
   readonly #call: CallId;
   readonly #invite: ChannelInvite;
+  /** The viewing that gives way to this one (PROTOCOL §6). */
+  readonly #replaced: Viewing | undefined;
   #offer: ViewerOffer | undefined;
   #seat: Seat | undefined;
   /** From the broadcaster's side; an `open` channel needs none. */
@@ -37,10 +41,11 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
   #isAnswered = false;
   #silence = (): void => undefined;
 
-  constructor(ports: ChannelPorts, call: CallId, invite: ChannelInvite) {
+  constructor(ports: ChannelPorts, call: CallId, invite: ChannelInvite, replaced?: Viewing) {
     this.#ports = ports;
     this.#call = call;
     this.#invite = invite;
+    this.#replaced = replaced;
     this.channel = invite.channel;
     this.user = invite.user;
     this.joinId = ports.joinId(invite.request);
@@ -75,6 +80,12 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
   /** The channel went off air: so does this viewer. */
   offAir(): void {
     this.#end(OFF_AIR);
+  }
+
+  /** Another viewing of the same viewer has taken its place: BYE, and DRQ of its handle. */
+  giveWay(): void {
+    this.#ports.calls.end(this.#call, REPLACED);
+    this.#release();
   }
 
   onRinging(): void {
@@ -128,6 +139,8 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
     this.#isAnswered = true;
     const headers = this.#seat ? ([["Session-ID", this.#sessionId]] as const) : [];
     this.#ports.calls.accept(this.#call, { contact: this.#ports.contact(flow), body, headers }, ticket);
+    if (ticket.safe) this.#replaced?.giveWay();
+    else ticket.onSafe(() => this.#replaced?.giveWay());
   }
 
   #guest(channel: ChannelRecord): Guest {
@@ -148,6 +161,7 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
       coreGroup: onAir.group,
       coreSource: onAir.source,
       delivery: offer.form,
+      ...(this.#replaced && { replaces: this.#replaced.joinId }),
       ...(offer.form === "unicast" && { unicastTo: offer.to }),
     });
   }
