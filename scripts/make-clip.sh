@@ -3,13 +3,13 @@
 # Needs ffmpeg (libx264, drawtext) and the DejaVu fonts (Debian: ffmpeg, fonts-dejavu-core). The same ffmpeg makes the
 # same octets.
 #
-# 24 s are 360 frames of picture and 1,125 frames of AAC at 48 kHz, both exactly, so that a loop has no seam. Two seconds of
-# picture are 30 frames, one second a group of pictures; no B-frames. The multiplex has a constant rate, 200 TS packets a
-# second (300.8 kbit/s), so that a reserved rate is the rate sent.
+# 24 s are 360 frames of picture and 1,125 frames of AAC at 48 kHz, both exactly, so that a loop has no seam. A group of
+# pictures is a third of a second: whoever is first at an edge need not wait long for a key frame. No B-frames. The
+# multiplex has a constant rate, 200 TS packets a second (300.8 kbit/s), so that a reserved rate is the rate sent.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly seconds=24 fps=15 packets_per_second=200
+readonly seconds=24 fps=15 gop=5 packets_per_second=200
 readonly mux_bps=$((packets_per_second * 188 * 8))
 readonly font=/usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf
 readonly mono=/usr/share/fonts/truetype/dejavu/DejaVuSansMono-Bold.ttf
@@ -25,7 +25,7 @@ drawtext=fontfile=${mono}:text='%{eif\:t\:d\:2}.%{eif\:mod(n\,${fps})\:d\:2}':x=
   ffmpeg -nostdin -v error -y \
     -f lavfi -i "${picture},${words},format=yuv420p" \
     -f lavfi -i "aevalsrc=exprs='${tone}':sample_rate=48000:channel_layout=mono,atrim=end_sample=${samples}" \
-    -c:v libx264 -profile:v main -preset veryslow -threads 1 -bf 0 -g $fps -keyint_min $fps -sc_threshold 0 \
+    -c:v libx264 -profile:v main -preset veryslow -threads 1 -bf 0 -g $gop -keyint_min $gop -sc_threshold 0 \
     -b:v 150k -maxrate 150k -bufsize 75k \
     -c:a aac -b:a 48k -ac 1 \
     -map_metadata -1 -metadata service_name="${title}" -metadata service_provider=sipcast \
