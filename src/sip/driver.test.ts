@@ -392,3 +392,16 @@ simTest("an ACK for 300-699 has the INVITE's branch, its From, the response's To
   assert.deepEqual([ack.method, cseqOf(ack), toTagOf(ack)], ["ACK", { number: 7, method: "ACK" }, "far"]);
   assert.deepEqual([ack.headers.get("via"), ack.headers.get("from")], [invite.headers.get("via"), invite.headers.get("from")]);
 });
+
+simTest("STUN on the SIP port is answered to where it came from; it is no message (RFC 5626 §8)", (net) => {
+  const { b } = pair(net);
+  const stranger = new Stranger(net.host("s", "127.0.0.9"), 4_000);
+  const binding = Uint8Array.of(0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, ...new Uint8Array(12));
+  stranger.send(binding);
+  stranger.send(binding.with(1, 0x11));
+  net.run(50);
+  assert.equal(stranger.heard.length, 1, "an indication is not answered");
+  assert.match(stranger.messages[0] ?? "", /^\x01\x01\0\x0c/);
+  const { keepAlives, messagesIn, garbage } = b.driver.counters;
+  assert.deepEqual([keepAlives, messagesIn, garbage], [2, 0, 0]);
+});
