@@ -10,12 +10,14 @@ const BARESIP_MODULES = "/usr/lib/baresip/modules";
 const bench = new Bench();
 let domain = "";
 let basePort = 0;
+let web = "";
 const servers = { alice: "", bob: "" }; // each at a site of its own
 
 before(async () => {
   const demo = await bench.demo("--digest", "MD5", "--no-samples");
   domain = demo.ready.domain;
   basePort = demo.basePort;
+  web = demo.ready.web;
   [servers.alice = "", servers.bob = ""] = demo.ready.sites.map(({ ds }) => ds.udp);
 });
 after(() => bench.close());
@@ -45,6 +47,33 @@ for (const [caller, callee] of [
     assert.equal(await called.exit(), 0, called.err);
   });
 }
+
+/** A channel of Bob's that asks him, made as his page makes it. */
+async function makeAskChannel(name: string): Promise<void> {
+  const post = (path: string, body: object, headers: Record<string, string> = {}) =>
+    fetch(`${web}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", origin: web, ...headers },
+      body: JSON.stringify(body),
+    });
+  const signedIn = await post("/api/sign-in", { user: "bob", password: "bob-demo" });
+  const cookie = signedIn.headers.getSetCookie().map((field) => field.split(";")[0] ?? "");
+  const made = await post("/api/channels", { name, title: "Ask Bob", kbps: 800, mode: "ask" }, { cookie: cookie.join("; ") });
+  assert.equal(made.status, 201, await made.text());
+}
+
+test("SIPp is asked for a viewer, says where its stream comes from, and hangs up (PROTOCOL §5)", async (t) => {
+  if (!toolOrSkip(t, "sipp")) return;
+  const port = basePort + 74;
+  await makeAskChannel("bob-ask");
+  const registered = sipp("register", "bob", port);
+  assert.equal(await registered.exit(), 0, registered.err);
+  const bob = sipp("ask-broadcaster", "bob", port, { channel: "bob-ask" });
+  const alice = bench.sipcast("watch", "bob-ask", "-o", path.join(bench.folder, "asked.ts"), "--user", "alice");
+  await alice.says(/Watching bob-ask/);
+  assert.equal(await bob.exit(), 0, bob.err);
+  await alice.says(/The channel has ended|off air/);
+});
 
 /** Bob's telephone takes the call by itself; what Alice plays is shorter, and at its end she hangs up. */
 function baresip(user: User, port: number, transport: string, seconds: number, ...commands: string[]): Program {
