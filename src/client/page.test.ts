@@ -87,14 +87,17 @@ simTest("a page that registers again in time goes on watching and is told nothin
   assert.ok(ds.told.filter((what) => what === "REGISTER").length >= 10);
 });
 
-simTest("a page that lost its flow registers anew; watching again takes the place of the call before (RFC 5626 §4.5, RFC 3891)", (net) => {
-  const scene = new Scene(net);
-  const { ds, told, page } = scene;
-  scene.breakFlows();
-  assert.deepEqual(told.slice(WATCHING.length), ["registering", "offline", "registering", "registered"]);
-  const before = ds.told.length;
-  page.watch("news");
-  net.run(1_000);
-  assert.deepEqual(ds.told.slice(before), ["INVITE", "ACK"]);
-  assert.deepEqual(told.slice(-2), WATCHING.slice(-2));
-});
+simTest(
+  "a page that lost its flow registers anew; watching again takes the place of the call before (RFC 5626 §4.5, RFC 3891)",
+  (net) => {
+    const scene = new Scene(net);
+    const { ds, told, page } = scene;
+    scene.breakFlows();
+    assert.deepEqual(told.slice(WATCHING.length), ["registering", "offline", "registering", "registered"]);
+    const before = ds.told.length;
+    page.watch("news");
+    net.run(1_000);
+    assert.deepEqual(ds.told.slice(before), ["INVITE", "ACK"]);
+    assert.deepEqual(told.slice(-2), WATCHING.slice(-2));
+  },
+);

@@ -80,9 +80,13 @@ export class DsServer implements TransactionUser {
   onSettled(id: ClientTxId): void {
     this.#ports.proxy.onSettled(id);
   }
-  /** Whoever was on a connection is gone with it: nothing of his stays reserved, nothing rings for him. */
+  /**
+   * Nothing rings on a connection that is gone. A page is gone with its WebSocket: nothing of his stays reserved. A dialog
+   * over TCP or TLS outlives its connection (RFC 3261 §18); if its client does not, the session timer ends it.
+   */
   onFlowClosed(flow: Flow): void {
-    for (const call of this.#ports.calls.callsOn(flow)) this.#ports.calls.end(call);
+    if (flow.transport === "ws" || flow.transport === "wss")
+      for (const call of this.#ports.calls.callsOn(flow)) this.#ports.calls.end(call);
     this.#ports.proxy.onFlowClosed(flow);
     this.#ports.registrar.onFlowClosed(flow);
   }
