@@ -81,6 +81,13 @@ for (const { name, frame } of BAD) {
   });
 }
 
+test("a row with a life longer than a number holds is refused: it could not be written again", () => {
+  const piece = { epoch: 1, after: 0, through: 1, head: 1, rows: [{ ...row, leftSec: 59.5 }] };
+  const frame = JSON.stringify({ v: 1, ...FROM, kind: "rows", table: "t", piece });
+  assert.equal(decodeFrame(utf8(frame)).status, "ok");
+  assert.equal(decodeFrame(utf8(frame.replace("59.5", "1e999"))).status, "bad");
+});
+
 test("octets that are no JSON are refused", () => {
   assert.equal(decodeFrame(Uint8Array.of(0xff, 0x00)).status, "bad");
   assert.equal(decodeFrame(new Uint8Array(0)).status, "bad");

@@ -65,7 +65,7 @@ type Fields = Readonly<Record<string, unknown>>;
 const isObject = (value: unknown): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value);
 const isText: Check = (value) => typeof value === "string";
 const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
-const isNumber: Check = (value) => typeof value === "number";
+const isNumber: Check = (value) => Number.isFinite(value); // JSON.parse makes Infinity of 1e999
 const isJson: Check = (value) => value !== undefined;
 const isOneOf =
   (...words: readonly string[]): Check =>

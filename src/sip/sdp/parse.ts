@@ -26,7 +26,7 @@ interface Reading extends Section {
 }
 
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`{|}~-]+$/;
-const LINE = /^([a-z])=(.*)$/;
+const LINE = /^([a-z])=([^\0\r\n]*)$/;
 const IGNORED = "iueprzk"; // known, and of no use here
 const MEDIA_LINES = "icbka";
 

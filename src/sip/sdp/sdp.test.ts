@@ -132,6 +132,8 @@ const BAD: [name: string, sdp: string[]][] = [
   ["a medium without format", [...HEAD, "t=0 0", "m=video 1 RTP/AVP"]],
   ["a bandwidth that is no number", [...HEAD, "b=AS:fast", "t=0 0"]],
   ["a session line after m=", [...HEAD, "t=0 0", "m=video 1 RTP/AVP 33", "t=0 0"]],
+  ["a NUL within a line", [...HEAD, "t=0 0", "a=tool:a\0b"]],
+  ["a lone CR within a line", [...HEAD, "t=0 0", "a=tool:a\rb"]],
   ["more lines than the limit", [...HEAD, "t=0 0", ...Array.from({ length: LIMITS.sdpLines - 3 }, () => "a=x")]],
 ];
 for (const [name, sdp] of BAD)

@@ -178,6 +178,7 @@ const GARBAGE: [name: string, bytes: Uint8Array][] = [
   ["HTTP", lines("GET / HTTP/1.1", "Host: h")],
   ["a response of another version", lines("SIP/3.0 200 OK")],
   ["a response code over 699 (RFC 4475 §3.1.2.19)", lines("SIP/2.0 4294967301 better not break the receiver")],
+  ["a response with a lone line break in its reason phrase", lines("SIP/2.0 200 O\nK")],
   ["a response cut off", utf8("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h")],
   ["CRLF alone", utf8("\r\n\r\n")],
 ];

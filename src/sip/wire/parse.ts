@@ -88,7 +88,7 @@ interface StartLine {
 }
 
 const REQUEST_LINE = /^(\S+)\s+(\S.*)\s(SIP\/\S*)\s*$/is;
-const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: (.*))?$/is;
+const STATUS_LINE = /^SIP\/2\.0 ([1-6]\d\d)(?: ([^\r\n]*))?$/i;
 
 function readStartLine(line: string): StartLine {
   const status = STATUS_LINE.exec(line);
