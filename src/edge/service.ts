@@ -27,9 +27,10 @@ import {
   type PepPort,
   type PepUser,
 } from "#cops/engine/types.ts";
+import { readAddress } from "#host/addresses.ts";
 import { type Address, type Clock, type Entropy, showAddress, type Timer } from "#host/host.ts";
 import type { MediaPort, MediaUser } from "#media/types.ts";
-import { readAddress } from "./address.ts";
+
 import { Census } from "./census.ts";
 import { type Claim, type Holder, Holdings, type Join, type Provision, type Reservation } from "./holdings.ts";
 import { type Carried, isCopyOf, Streams, type StreamsConfig, type Wanted } from "./streams.ts";

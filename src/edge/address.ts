@@ -1,1 +1,0 @@
-export { readAddress } from "#host/addresses.ts";
