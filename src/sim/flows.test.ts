@@ -189,6 +189,28 @@ worldTest("nobody broadcasts on somebody else's channel: 403, and a Reason that 
   stage.goodbye();
 });
 
+worldTest("only the viewer himself replaces his session: 403 to another (RFC 3891 §3, PROTOCOL §6)", (net) => {
+  const stage = new Stage(net);
+  stage.onAir("bob", 1);
+  const [alice, mallory] = [stage.w.phone("alice", 2), stage.w.phone("mallory", 2)];
+  alice.call("bob-tv");
+  stage.w.run(SETTLE_MS);
+  const [to, from, callId] = ["to", "from", "call-id"].map((name) => alice.answered?.headers.get(name) ?? "");
+  const tagOf = (field = ""): string => /tag=([^;]+)/.exec(field)?.[1] ?? "";
+  const replaces = [
+    ["Replaces", `${callId};to-tag=${tagOf(to)};from-tag=${tagOf(from)}`],
+    ["Require", "replaces"],
+  ] as const;
+  mallory.call("bob-tv", replaces);
+  stage.w.run(SETTLE_MS);
+  assert.deepEqual([mallory.answered?.status, alice.calls.length], [403, 1]);
+  alice.call("bob-tv", replaces);
+  stage.w.run(SETTLE_MS);
+  assert.deepEqual([alice.answered?.status, alice.calls.length], [200, 1]);
+  alice.hangUp();
+  stage.goodbye();
+});
+
 const BAD_LINE = { loss: 0.2, duplicate: 0.2, delayMs: 5, jitterMs: 40 };
 worldTest(
   "on lines that lose, double and delay, a channel goes on air and is joined and left, and nothing stays (RFC 3261 §17)",

@@ -4,7 +4,8 @@ import type { Outcome } from "#client/outcome.ts";
 import type { ChannelChange } from "#client/viewer.ts";
 import type { Host } from "#host/host.ts";
 import type { Clip } from "#media/index.ts";
-import { type CallId, UdpUplink, UserAgent } from "#sip/ua.ts";
+import { type CallId, type Invitation, UdpUplink, UserAgent } from "#sip/ua.ts";
+import type { SipResponse } from "#sip/wire/message.ts";
 import type { SimNetwork } from "./types.ts";
 
 const TS_PACKET_BYTES = 188;
@@ -88,7 +89,14 @@ export class WorldBroadcaster extends Person<BroadcasterAgent> {
 
 /** Somebody with a SIP phone that rings until he says what becomes of the call. As a broadcaster he would send MPEG-TS. */
 export class WorldPhone extends Person<UserAgent> {
+  /** In both directions; those that have not ended. */
   readonly calls: CallId[] = [];
+  /** The latest final answer to a call of his. */
+  answered: SipResponse | undefined;
+
+  call(to: string, headers: Invitation["headers"] = []): void {
+    if (this.agent) this.calls.push(this.agent.invite({ to, headers }));
+  }
 
   /** Takes the latest call, with an offer where it has none. */
   answer(): void {
@@ -119,11 +127,15 @@ export class WorldPhone extends Person<UserAgent> {
           agent.calls.ring(call, 180);
         },
         onProvisional: () => undefined,
-        onAnswered: (call) => agent.calls.ack(call),
+        onAnswered: (call, response) => {
+          this.answered = response;
+          agent.calls.ack(call);
+        },
         onEstablished: () => this.note("established"),
-        onEnded: (call, { kind }) => {
+        onEnded: (call, end) => {
           this.calls.splice(this.calls.indexOf(call), 1);
-          this.note(kind);
+          if (end.kind === "rejected") this.answered = end.response;
+          this.note(end.kind);
         },
       },
     );
