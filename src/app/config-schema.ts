@@ -52,7 +52,13 @@ const DS = {
       least: 1,
       most: 2,
       default: ["SHA-256", "MD5"],
-      doc: "Digest algorithms offered to SIP devices, in this order (RFC 8760).",
+      doc: "Digest algorithms offered to SIP devices, in this order (RFC 8760). Clients that know MD5 alone may take only the last.",
+    },
+    askOrder: {
+      kind: "choice",
+      of: ["parallel", "sequential"],
+      default: "parallel",
+      doc: "Whether a viewer of an `ask` channel is admitted while his broadcaster is asked, or only afterwards.",
     },
   },
 } as const satisfies GroupKey;

@@ -86,7 +86,7 @@ export function pemOf({ cert, key, ca }: Certificate): NonNullable<DsConfig["cer
 }
 
 function serverOf(ds: Config["ds"][number], config: Config, origins: readonly string[]): DsConfig {
-  const { id, site, udp, tcp, tls, ws, wss, certificate, digest } = ds;
+  const { id, site, udp, tcp, tls, ws, wss, certificate, digest, askOrder } = ds;
   return {
     id,
     site,
@@ -101,6 +101,7 @@ function serverOf(ds: Config["ds"][number], config: Config, origins: readonly st
     edgeId: ds.edge,
     ...sealOf(config),
     digest,
+    askSequentially: askOrder === "sequential",
     origins,
   };
 }
