@@ -56,7 +56,7 @@ export async function startKamailio(kit: string, config: string, port: number, f
   ];
   for (const definition of [...definitions, ...flags]) args.push("-A", definition);
   const child = spawn("taskset", ["-c", String(SERVER_CPU), "kamailio", ...args], { stdio: "ignore" });
-  await pause(2_500);
+  await pause(4_000); // it says nothing when it is ready
   const pid = child.pid ?? 0;
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(/\s+/).map(Number);
   return { pids: [pid, ...children], stop: () => ended(child, "SIGTERM") };

@@ -79,7 +79,7 @@ async function once(generator: string, server: Server, { mode }: Workload, secon
 }
 
 function summary(workload: Workload, server: SipFigures["server"], all: readonly Metrics[]): SipFigures {
-  const quiet = all.filter((metrics) => (metrics["foreign_cpu_share"] ?? 0) <= MAX_FOREIGN_SHARE);
+  const quiet = all.filter((metrics) => foreignShare(metrics) <= MAX_FOREIGN_SHARE);
   const of = (metric: string): number => median(quiet.flatMap((metrics) => metrics[metric] ?? []));
   const times = server === "floor" ? workload.exchanges : 1;
   const instructions = of("instructions_per_op");
@@ -87,9 +87,19 @@ function summary(workload: Workload, server: SipFigures["server"], all: readonly
     workload: workload.name,
     server,
     runs: quiet.length,
-    cpuMicrosPerOperation: times * of("cpu_us_per_op_schedstat"),
+    cpuMicrosPerOperation: times * of("cpu_us_per_op"),
     operationsPerSec: of("rate_per_s") / times,
-    instructionsPerOperation: Number.isNaN(instructions) ? undefined : times * instructions,
+    instructionsPerOperation: !(instructions > 0) ? undefined : times * instructions,
     failed: quiet.reduce((sum, metrics) => sum + (metrics["failed"] ?? 0), 0),
   };
+}
+
+/**
+ * What others took of the cores. The generator takes a process for its first thread (schedstat): what Node's other threads
+ * took, collecting garbage, is not foreign, and is in `cpu_us_per_op`.
+ */
+function foreignShare(metrics: Metrics): number {
+  const of = (metric: string): number => metrics[metric] ?? 0;
+  const ownThreads = ((of("cpu_us_per_op") - of("cpu_us_per_op_schedstat")) * of("rate_per_s")) / 1_000_000;
+  return of("foreign_cpu_share") - ownThreads;
 }
