@@ -151,13 +151,13 @@ export class BroadcasterAgent {
   readonly #user: BroadcasterAgentUser;
   readonly #line: UserAgent;
   readonly #broadcaster: Broadcaster;
-  readonly #from: Address; // of our RTP
+  readonly #localHost: string;
   #sender: { readonly sent: number; stop(): void } | undefined;
 
   constructor(host: Host, identity: Identity, feed: Feed, user: BroadcasterAgentUser) {
     this.#host = host;
     this.#feed = feed;
-    this.#from = dynamicPort(host, identity.localHost);
+    this.#localHost = identity.localHost;
     this.#user = user;
     this.#broadcaster = new Broadcaster({
       invite: (channel, body) => this.#line.invite({ to: channel, body }),
@@ -170,7 +170,7 @@ export class BroadcasterAgent {
       },
       contact: () => this.#line.contact(),
       clock: host,
-      from: this.#from,
+      localHost: identity.localHost,
       onState: (state) => this.#onState(state),
     });
     this.#line = line(host, identity, this.#broadcaster, (state) => user.onRegistration(state));
@@ -215,8 +215,9 @@ export class BroadcasterAgent {
   #send(to: Address): { readonly sent: number; stop(): void } {
     const feed = this.#feed;
     const failed = (error: Error): void => this.#user.onFault(error);
-    if (feed.kind === "clip") return new RtpSender(this.#host, this.#from, to, feed.clip, failed);
-    const sender = new RtpLiveSender(this.#host, this.#from, to, failed);
+    const from = { host: this.#localHost, port: 0 };
+    if (feed.kind === "clip") return new RtpSender(this.#host, from, to, feed.clip, failed);
+    const sender = new RtpLiveSender(this.#host, from, to, failed);
     const stopFeed = feed.start(
       (octets) => sender.write(octets),
       (fault) => (fault ? failed(fault) : this.end()),

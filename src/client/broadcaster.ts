@@ -21,8 +21,8 @@ export interface BroadcasterPorts {
   /** Our Contact, for answering. */
   readonly contact: () => NameAddr;
   readonly clock: Clock;
-  /** Where our RTP comes from. */
-  readonly from: Address;
+  /** Our own address: where our RTP comes from. */
+  readonly localHost: string;
   readonly onState: (state: BroadcasterState) => void;
 }
 /** How a broadcaster is asked. */
@@ -53,7 +53,7 @@ export class Broadcaster implements CallUser {
 
   /** `kbps` to be reserved; without, the channel's own rate. */
   goLive(channel: string, kbps?: number): void {
-    this.#call = this.#ports.invite(channel, ingestOffer(this.#ports.clock, this.#ports.from, kbps));
+    this.#call = this.#ports.invite(channel, ingestOffer(this.#ports.clock, this.#ports.localHost, kbps));
     this.#become({ kind: "calling" });
   }
   /** Once registered: goes on air whenever there are viewers. */
@@ -68,14 +68,14 @@ export class Broadcaster implements CallUser {
   }
 
   onInvite(call: CallId, invite: SipRequest): void {
-    const { calls, clock, contact, from } = this.#ports;
+    const { calls, clock, contact, localHost } = this.#ports;
     if (!this.#asked || toOf(invite)?.uri.user !== this.#asked.channel) return calls.reject(call, 480);
     if (this.#asked.refused.has(fromOf(invite)?.uri.user ?? "")) return calls.reject(call, 603);
     const isFirst = invite.body.length === 0; // no offer: it is ours to make
     if (isFirst && this.#call !== undefined) return calls.reject(call, 486);
     if (isFirst) this.#call = call;
     calls.ring(call, 180);
-    const body = isFirst ? ingestOffer(clock, from, undefined) : noMedia(clock, from.host);
+    const body = isFirst ? ingestOffer(clock, localHost, undefined) : noMedia(clock, localHost);
     calls.accept(call, { contact: contact(), body });
   }
   onProvisional(): void {

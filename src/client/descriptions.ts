@@ -24,9 +24,16 @@ export type StreamDescription =
 
 const MP2T = "33";
 
-/** Form 1: MPEG-TS over RTP from `from`, at `kbps` or at the channel's own rate. */
-export const ingestOffer = (clock: Clock, from: Address, kbps: number | undefined): Body =>
-  describe(clock, from.host, { port: from.port, proto: "RTP/AVP", bandwidth: rate(kbps), attributes: [attribute("sendonly")] });
+const DISCARD_PORT = 9; // of who only sends, or connects himself (RFC 4145 §4.1)
+
+/** Form 1: MPEG-TS over RTP from `localHost`, at `kbps` or at the channel's own rate. */
+export const ingestOffer = (clock: Clock, localHost: string, kbps: number | undefined): Body =>
+  describe(clock, localHost, {
+    port: DISCARD_PORT,
+    proto: "RTP/AVP",
+    bandwidth: rate(kbps),
+    attributes: [attribute("sendonly")],
+  });
 
 /** Zero m= lines: agrees to a viewer, and carries nothing (PROTOCOL §5). */
 export const noMedia = (clock: Clock, address: string): Body => session(clock, address, []);
@@ -38,7 +45,7 @@ export const unicastOffer = (clock: Clock, to: Address): Body =>
 /** Form 3 for a page: it connects to the stream. `secure` where the page came by https. */
 export const webSocketOffer = (clock: Clock, secure: boolean): Body =>
   describe(clock, "0.0.0.0", {
-    port: 9, // discard: the page connects (RFC 4145 §4.1)
+    port: DISCARD_PORT,
     proto: secure ? "TCP/WSS/MP2T" : "TCP/WS/MP2T",
     bandwidth: [],
     attributes: [attribute("recvonly"), attribute("setup", "active"), attribute("connection", "new")],

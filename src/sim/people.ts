@@ -100,9 +100,9 @@ export class WorldPhone extends Person<UserAgent> {
 
   /** Takes the latest call, with an offer where it has none. */
   answer(): void {
-    const at = { host: this.identity.localHost, port: 49_170 };
+    const { localHost } = this.identity;
     this.#latest((agent, call, host) =>
-      agent.calls.accept(call, { contact: agent.contact(), body: ingestOffer(host, at, undefined) }),
+      agent.calls.accept(call, { contact: agent.contact(), body: ingestOffer(host, localHost, undefined) }),
     );
   }
   decline(status: number): void {
