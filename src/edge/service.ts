@@ -131,9 +131,10 @@ export class Edge implements PdpUser, PepUser, MediaUser {
       return;
     }
     const { request, claim } = read;
-    const known = this.#holdings.get(kind, request.joinId);
+    const named = (): Reservation | undefined => this.#holdings.get(kind, request.joinId);
     const renamed = this.#holdings.heldAs(holder);
-    if (renamed && renamed !== known) this.#release(renamed, "route-change"); // a handle names one reservation at a time
+    if (renamed && renamed !== named()) this.#release(renamed, "route-change"); // a handle names one reservation at a time
+    const known = named(); // not before: a channel that is returned takes its viewers along
     if (known && saysTheSame(known.request, request)) this.#adopt(known, holder);
     else {
       if (known) this.#release(known, "route-change");
