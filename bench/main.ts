@@ -9,7 +9,7 @@ const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 program
   .command("sip")
-  .description("OPTIONS and REGISTER with digest, beside Kamailio and the I/O floor")
+  .description("OPTIONS, REGISTER with digest and proxied calls, beside Kamailio and the I/O floor")
   .option("--peer <dir>", "the kit of the peer: its configurations and its load generator", "../shared/peers/kamailio")
   .option("--runs <n>", "runs of each, in turn", Number, 3)
   .option("--seconds <n>", "measured length of a run", Number, 3)

@@ -16,7 +16,7 @@ export interface Server {
 export type Metrics = Readonly<Record<string, number>>;
 
 /** A server of ours, pinned to its core. */
-export async function startOurs(kind: "floor" | "ds", port: number): Promise<Server> {
+export async function startOurs(kind: "floor" | "relay" | "ds" | "proxy", port: number): Promise<Server> {
   const child = fork(path.join(import.meta.dirname, "server.ts"), [kind, String(port)]);
   pin(child);
   await new Promise<void>((resolve, reject) => {

@@ -1,6 +1,7 @@
 /**
  * The server under test, in a process of its own: `floor` answers every datagram with the least that the generator takes,
- * `ds` is a DS with 100,000 subscribers. Prints "ready" once it answers, and ends with its parent's channel.
+ * `relay` hands datagrams from one end of a call to the other; `ds` is a DS with 100,000 subscribers, `proxy` its proxy for
+ * everybody. Tells its parent "ready" once it answers, and ends with its parent's channel.
  */
 import dgram from "node:dgram";
 import { SILENT } from "#base/log.ts";
@@ -9,17 +10,25 @@ import { InProcessCarrier, OverlayNode } from "#overlay/index.ts";
 import { startDs } from "#roles/ds.ts";
 import type { RoleContext } from "#roles/types.ts";
 import { ha1 } from "#sip/index.ts";
-import { BENCH_DOMAIN, BENCH_USERS, benchSecret, benchUser } from "./users.ts";
+import { startOpenProxy } from "./open-proxy.ts";
+import { BENCH_DOMAIN, BENCH_USERS, benchSecret, benchUser, CALLEE_PORT, CALLER_PORT } from "./users.ts";
 
 const [kind = "", portText = ""] = process.argv.slice(2);
 const port = Number(portText);
 process.on("disconnect", () => process.exit());
+const host = nodeHost();
+const carrier = new InProcessCarrier();
 if (kind === "floor") floor();
+else if (kind === "relay") relay();
+else if (kind === "proxy") startOpenProxy(host, context("ds1", "ds").overlay, port, ready);
 else ds();
 
 /** The I/O floor (DESIGN §9): receives and sends the same datagrams, and does nothing else. */
+function floorSocket(): dgram.Socket {
+  return dgram.createSocket({ type: "udp4", recvBufferSize: 16 << 20, lookup: (address, _, done) => done(null, address, 4) });
+}
 function floor(): void {
-  const socket = dgram.createSocket({ type: "udp4", recvBufferSize: 16 << 20, lookup: (host, _, done) => done(null, host, 4) });
+  const socket = floorSocket();
   const ok = Buffer.from("SIP/2.0 200 OK\r\n");
   socket.on("message", (request, from) => {
     const response = Buffer.concat([ok, request.subarray(request.indexOf(10) + 1)]);
@@ -27,20 +36,27 @@ function floor(): void {
   });
   socket.bind(port, BENCH_DOMAIN, ready);
 }
+function relay(): void {
+  const socket = floorSocket();
+  socket.on("message", (message, from) => {
+    socket.send(message, 0, message.length, from.port === CALLER_PORT ? CALLEE_PORT : CALLER_PORT, from.address);
+  });
+  socket.bind(port, BENCH_DOMAIN, ready);
+}
 
-function ds(): void {
-  const host = nodeHost();
-  const carrier = new InProcessCarrier();
-  const failed = (what: string, error: Error): never => {
-    throw new Error(`${what}: ${error.message}`);
-  };
-  const context = (id: string, role: "registration" | "ds"): RoleContext => ({
+function context(id: string, role: "registration" | "ds"): RoleContext {
+  return {
     host,
     overlay: new OverlayNode(carrier, host, { id, role, info: {} }),
     log: SILENT,
     operatorKey: new Uint8Array(32),
-    failed,
-  });
+    failed: (what, error) => {
+      throw new Error(`${what}: ${error.message}`);
+    },
+  };
+}
+
+function ds(): void {
   const registration = context("registration", "registration");
   const subscribers = Array.from({ length: BENCH_USERS }, (_, number) => {
     const [user, secret] = [benchUser(number), benchSecret(number)];

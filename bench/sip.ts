@@ -11,13 +11,18 @@ import {
   startKamailio,
   startOurs,
 } from "./processes.ts";
+import { CALLEE_PORT, CALLER_PORT } from "./users.ts";
 
 /** One kind of work, for the generator and for Kamailio's configuration. */
 interface Workload {
   readonly name: string;
   readonly mode: readonly string[];
+  /** What the generator does first, unmeasured, with who keeps state. */
+  readonly setup?: readonly string[];
+  readonly ours: "ds" | "proxy";
+  readonly floor: "floor" | "relay";
   readonly kamailio: { readonly config: string; readonly flags: readonly string[] };
-  /** Request and answer pairs in one operation: so often the floor's cost is paid. */
+  /** What the generator counts as operations of the floor in one of the servers': so often the floor's cost is paid. */
   readonly exchanges: number;
 }
 export interface SipFigures {
@@ -32,12 +37,30 @@ export interface SipFigures {
 
 const PORT = 25_060;
 const WORKLOADS: readonly Workload[] = [
-  { name: "OPTIONS", mode: ["opt", "w=64"], kamailio: { config: "options", flags: [] }, exchanges: 1 },
+  {
+    name: "OPTIONS",
+    mode: ["opt", "w=64"],
+    ours: "ds",
+    floor: "floor",
+    kamailio: { config: "options", flags: [] },
+    exchanges: 1,
+  },
   {
     name: "REGISTER with digest, challenged each time",
     mode: ["reg", "auth=2", "n=100000", "w=64"],
+    ours: "ds",
+    floor: "floor",
     kamailio: { config: "registrar", flags: ["WITH_AUTH"] },
     exchanges: 2,
+  },
+  {
+    name: "call through the proxy, INVITE to BYE",
+    mode: ["inv", "n=1000", "w=32"],
+    setup: ["reg", "n=1000", "once=1", "w=64"],
+    ours: "proxy",
+    floor: "relay",
+    kamailio: { config: "proxy", flags: [] },
+    exchanges: 1,
   },
 ];
 
@@ -53,7 +76,7 @@ export async function benchSip(kit: string, runs: number, seconds: number, said:
       for (let run = 0; run < runs; run++) {
         for (const server of ["floor", "sipcast", "kamailio"] as const) {
           said(`${workload.name}: ${server}, run ${run + 1} of ${runs}`);
-          const metrics = await once(generator, await start(server, workload, kit), workload, seconds);
+          const metrics = await once(generator, server, workload, kit, seconds);
           measured.set(server, [...(measured.get(server) ?? []), metrics]);
         }
       }
@@ -65,14 +88,23 @@ export async function benchSip(kit: string, runs: number, seconds: number, said:
   }
 }
 
-function start(server: SipFigures["server"], { kamailio }: Workload, kit: string): Promise<Server> {
+function start(server: SipFigures["server"], { kamailio, ours, floor }: Workload, kit: string): Promise<Server> {
   if (server === "kamailio") return startKamailio(kit, kamailio.config, PORT, kamailio.flags);
-  return startOurs(server === "floor" ? "floor" : "ds", PORT);
+  return startOurs(server === "floor" ? floor : ours, PORT);
 }
 
-async function once(generator: string, server: Server, { mode }: Workload, seconds: number): Promise<Metrics> {
+async function once(
+  generator: string,
+  kind: SipFigures["server"],
+  workload: Workload,
+  kit: string,
+  seconds: number,
+): Promise<Metrics> {
+  const server = await start(kind, workload, kit);
+  const ends = ["tag=bench", `port=${PORT}`, `lport=${CALLER_PORT}`, `uas=${CALLEE_PORT}`];
   try {
-    return await generate(generator, server, [...mode, "warm=2", `dur=${seconds}`, "tag=bench", `port=${PORT}`, "lport=27000"]);
+    if (workload.setup && kind !== "floor") await generate(generator, server, [...workload.setup, "warm=0", ...ends]);
+    return await generate(generator, server, [...workload.mode, "warm=2", `dur=${seconds}`, ...ends]);
   } finally {
     await server.stop();
   }
