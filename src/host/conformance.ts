@@ -57,6 +57,7 @@ function socket({ host, address }: Bench, notes: Notes, port = 0, shared = false
         notes.note("bound");
       },
       datagram: (bytes, from) => notes.note(`${text(bytes)} from ${from.host}:${from.port}`),
+      unreachable: () => notes.note("unreachable"),
       failed: (error) => notes.note(`failed: ${(error as { code?: string }).code}`),
     },
   );
@@ -213,6 +214,31 @@ const CASES: Record<string, Case> = {
     socket({ ...bench, address: "192.0.2.1" }, notes);
     await bench.until(() => notes.lines.length === 1);
     assert.deepEqual(notes.lines, ["failed: EADDRNOTAVAIL"]);
+  },
+  "a connected socket hears its peer alone, and that nobody listens there; it lives on (RFC 1122 §4.1.3.3)": async (bench) => {
+    const notes = new Notes();
+    const [phone, stranger] = [socket(bench, notes), socket(bench, notes)];
+    await bench.until(() => notes.lines.length === 2);
+    const server = socket(bench, notes);
+    await bench.until(() => notes.lines.length === 3);
+    server.out.connect(phone.at());
+    stranger.out.send(utf8("noise"), server.at());
+    phone.out.send(utf8("hello"), server.at());
+    await bench.until(() => notes.has(`hello from ${bench.address}:${phone.at().port}`));
+    server.out.send(utf8("welcome"), phone.at());
+    await bench.until(() => notes.has(`welcome from ${bench.address}:${server.at().port}`));
+    phone.out.close();
+    await bench.quiet();
+    assert.equal(notes.lines.length, 5);
+    server.out.send(utf8("anybody?"), phone.at());
+    stranger.out.send(utf8("anybody?"), phone.at()); // is not connected: not told
+    await bench.until(() => notes.has("unreachable"));
+    const again = socket(bench, notes, phone.at().port);
+    await bench.until(() => notes.lines.at(-1) === "bound");
+    server.out.send(utf8("back?"), again.at());
+    await bench.until(() => notes.has(`back? from ${bench.address}:${server.at().port}`));
+    assert.equal(notes.lines.filter((line) => line === "unreachable").length, 1);
+    for (const { out } of [server, again, stranger]) out.close();
   },
   "streams carry octets in order both ways, and what was queued before closing": async (bench) => {
     const notes = new Notes();

@@ -49,6 +49,8 @@ export interface DatagramHandlers {
   bound?(at: Address): void;
   /** The octets are the receiver's only until it returns: copy what is kept. */
   datagram(bytes: Uint8Array, from: Address): void;
+  /** Of a connected socket: something it sent came back, nobody listens there (ICMP, RFC 1122 §4.1.3.3). Not told for each. */
+  unreachable?(): void;
   /** Bind failed, or the socket broke: it is closed. */
   failed(error: Error): void;
 }
@@ -58,6 +60,8 @@ export interface DatagramPort {
   /** Source-specific with `source` (RFC 4607), any-source without. Throws when the machine refuses. */
   join(group: string, source?: string): void;
   leave(group: string, source?: string): void;
+  /** Once, when bound: from now on all that is sent goes there, only what comes from there is heard. */
+  connect(to: Address): void;
   close(): void;
 }
 

@@ -95,6 +95,7 @@ function tapDatagrams(host: Host, bind: DatagramBind, handlers: DatagramHandlers
       tell("in", from, bytes);
       handlers.datagram(bytes, from);
     },
+    unreachable: () => handlers.unreachable?.(),
     failed: (error) => handlers.failed(error),
   });
   return {
@@ -104,6 +105,7 @@ function tapDatagrams(host: Host, bind: DatagramBind, handlers: DatagramHandlers
     },
     join: (group, source) => port.join(group, source),
     leave: (group, source) => port.leave(group, source),
+    connect: (to) => port.connect(to),
     close: () => port.close(),
   };
 }

@@ -1,10 +1,12 @@
 import { isMulticast, isWildcard } from "#host/addresses.ts";
-import type { Address, DatagramBind, DatagramHandlers, DatagramPort } from "#host/host.ts";
+import { type Address, type DatagramBind, type DatagramHandlers, type DatagramPort, showAddress } from "#host/host.ts";
 import type { Fabric } from "./fabric.ts";
 import type { SimHost } from "./sim-host.ts";
 
 /** What UDP over IPv4 carries at most. */
 const MAX_DATAGRAM_OCTETS = 65_507;
+/** Of an ICMP error: its own header and the beginning of what came back (RFC 792). */
+const ICMP_OCTETS = 36;
 
 /** A datagram socket of one simulated machine. */
 export class SimDatagrams implements DatagramPort {
@@ -14,6 +16,7 @@ export class SimDatagrams implements DatagramPort {
   readonly #handlers: DatagramHandlers;
   readonly #joined = new Set<string>(); // "group" or "group source"
   #port = 0; // 0 until bound
+  #peer: Address | undefined; // that it is connected to
   #open = true;
   #held: { bytes: Uint8Array; to: Address }[] = []; // sent before it was bound
 
@@ -46,7 +49,7 @@ export class SimDatagrams implements DatagramPort {
   send(bytes: Uint8Array, to: Address): void {
     if (!this.#open || bytes.length > MAX_DATAGRAM_OCTETS) return;
     if (this.#port === 0) this.#held.push({ bytes: bytes.slice(), to });
-    else this.#send(bytes.slice(), to);
+    else this.#send(bytes.slice(), this.#peer ?? to);
   }
 
   #send(bytes: Uint8Array, to: Address): void {
@@ -64,25 +67,37 @@ export class SimDatagrams implements DatagramPort {
     this.#fabric.sent({ ...event, bytes, ...(arrivals.length === 0 && { lost: true }) });
     for (const { receiver, afterMs } of arrivals) {
       this.#fabric.agenda.at(event.atMs + afterMs, () => {
-        const { isCut } = this.#fabric.link(this.#host.name, receiver.name);
-        if (receiver.alive && !isCut) receiver.datagramArrived(bytes, local, to);
+        if (this.#fabric.link(this.#host.name, receiver.name).isCut) return;
+        const isTaken = receiver.alive && receiver.datagramArrived(bytes, local, to);
+        if (!isTaken && this.#peer) this.#comesBack(receiver);
       });
     }
   }
 
+  /** What nobody takes comes back as ICMP port unreachable, which may get lost itself; a connected socket alone hears of it. */
+  #comesBack({ name, silent }: SimHost): void {
+    if (silent) return;
+    const { agenda } = this.#fabric;
+    for (const afterMs of this.#fabric.link(name, this.#host.name).datagram(ICMP_OCTETS, agenda.nowMs))
+      agenda.at(agenda.nowMs + afterMs, () => {
+        if (this.#open && this.#host.alive) this.#handlers.unreachable?.();
+      });
+  }
+
   /** When the datagram reaches that machine: never, once or twice. */
   #arrivals(receiver: SimHost, to: Address, octets: number): { receiver: SimHost; afterMs: number }[] {
-    if (isMulticast(to.host) && !receiver.listensTo(to, this.#host.address)) return [];
-    if (!receiver.alive) return [];
+    if (isMulticast(to.host) && !receiver.listensTo(to, { host: this.#host.address, port: this.#port })) return [];
+    if (!receiver.alive && (receiver.silent || !this.#peer)) return [];
     const delays = this.#fabric.link(this.#host.name, receiver.name).datagram(octets, this.#fabric.agenda.nowMs);
     return delays.map((afterMs) => ({ receiver, afterMs }));
   }
 
   /** Whether a datagram from there to that group or address is for this socket. */
-  takes(to: Address, from: string): boolean {
+  takes(to: Address, from: Address): boolean {
+    if (this.#peer && showAddress(this.#peer) !== showAddress(from)) return false;
     if (!isMulticast(to.host)) return isWildcard(this.bind.host) || this.bind.host === to.host;
     if (!isWildcard(this.bind.host) && this.bind.host !== to.host) return false;
-    return this.#joined.has(to.host) || this.#joined.has(`${to.host} ${from}`);
+    return this.#joined.has(to.host) || this.#joined.has(`${to.host} ${from.host}`);
   }
 
   /** Hands over a copy and spoils it afterwards: who keeps a slice of it finds out in the simulator. */
@@ -99,6 +114,10 @@ export class SimDatagrams implements DatagramPort {
 
   leave(group: string, source?: string): void {
     this.#joined.delete(source === undefined ? group : `${group} ${source}`);
+  }
+
+  connect(to: Address): void {
+    this.#peer = to;
   }
 
   close(): void {

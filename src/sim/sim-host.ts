@@ -103,14 +103,15 @@ export class SimHost implements Host {
   }
 
   /** Whether any socket here takes what is sent from there to that group. */
-  listensTo(to: Address, from: string): boolean {
+  listensTo(to: Address, from: Address): boolean {
     return (this.sockets.get(to.port) ?? []).some((socket) => socket.takes(to, from));
   }
 
-  /** A group's datagram goes to every socket that takes it, another to the one bound last. */
-  datagramArrived(bytes: Uint8Array, from: Address, to: Address): void {
-    const takers = (this.sockets.get(to.port) ?? []).filter((socket) => socket.takes(to, from.host));
+  /** A group's datagram goes to every socket that takes it, another to the one bound last. Answers whether any took it. */
+  datagramArrived(bytes: Uint8Array, from: Address, to: Address): boolean {
+    const takers = (this.sockets.get(to.port) ?? []).filter((socket) => socket.takes(to, from));
     for (const socket of to.host === this.address ? takers.slice(-1) : takers) socket.deliver(bytes, from);
+    return takers.length > 0;
   }
 
   listen(bind: Address, options: StreamListenOptions, handlers: ListenHandlers<StreamPort, StreamHandlers>): Listener {

@@ -20,12 +20,15 @@ export class NodeDatagrams implements DatagramPort {
   readonly #counters: HostCounters;
   readonly #group: string | undefined; // that it is bound to
   readonly #sources = new Set<string>(); // of that group
+  readonly #unreachable: () => void;
+  #isConnected = false;
   #open = true;
 
   constructor(bind: DatagramBind, handlers: DatagramHandlers, counters: HostCounters) {
     this.#interface = bind.multicastInterface ?? (isWildcard(bind.host) || isMulticast(bind.host) ? undefined : bind.host);
     this.#counters = counters;
     this.#group = isMulticast(bind.host) ? bind.host : undefined;
+    this.#unreachable = () => handlers.unreachable?.();
     this.#socket = createSocket({
       type: isIPv6(bind.host) ? "udp6" : "udp4",
       reuseAddr: bind.shared ?? false,
@@ -35,7 +38,8 @@ export class NodeDatagrams implements DatagramPort {
     this.#socket.on("message", (bytes, { address, port }) => {
       if (this.#wants(address)) handlers.datagram(bytes, { host: address, port });
     });
-    this.#socket.on("error", (error) => {
+    this.#socket.on("error", (error: NodeJS.ErrnoException) => {
+      if (this.#isConnected && error.syscall === "recvmsg") return this.#cameBack(error);
       this.close();
       process.nextTick(() => handlers.failed(error));
     });
@@ -54,12 +58,27 @@ export class NodeDatagrams implements DatagramPort {
   }
 
   send(bytes: Uint8Array, to: Address): void {
-    if (this.#open) this.#socket.send(Buffer.from(bytes), to.port, to.host, this.#sent);
+    if (!this.#open) return;
+    if (this.#isConnected) this.#socket.send(Buffer.from(bytes), this.#sent);
+    else this.#socket.send(Buffer.from(bytes), to.port, to.host, this.#sent);
   }
 
-  readonly #sent = (error: Error | null): void => {
-    if (error) this.#counters.datagramsNotSent++;
+  readonly #sent = (error: NodeJS.ErrnoException | null): void => {
+    if (!error) return;
+    this.#counters.datagramsNotSent++;
+    if (this.#isConnected) this.#cameBack(error);
   };
+
+  /** ICMP errors are told to the next call on a connected socket, which lives on. Of the others none is final (RFC 1122 §3.2.2.1). */
+  #cameBack({ code }: NodeJS.ErrnoException): void {
+    if (this.#open && code === "ECONNREFUSED") this.#unreachable();
+  }
+
+  connect(to: Address): void {
+    if (!this.#open) return;
+    this.#isConnected = true;
+    this.#socket.connect(to.port, to.host);
+  }
 
   /**
    * A socket that has joined nothing gets what any other socket of this machine has joined (Linux: IP_MULTICAST_ALL, which
