@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from "commander";
 import { readAddress } from "#host/addresses.ts";
+import { runBackup } from "./backup/backup.ts";
+import { runRestore } from "./backup/restore.ts";
 import { runBroadcast } from "./broadcast.ts";
 import { UsageError } from "./console.ts";
 import { runDemo } from "./demo.ts";
@@ -93,6 +95,23 @@ program
   .description("look at this machine: what keeps sipcast from serving well here, and what to do about it")
   .option("-c, --config <file>", "look at what this configuration needs, too")
   .action(runDoctor);
+
+program
+  .command("backup")
+  .description("copy what a service keeps, also while it runs: accounts, logs, operator key")
+  .option("-c, --config <file>", "configuration file of the service, which names its folder")
+  .option("--data <dir>", "folder of accounts, logs and the operator key")
+  .requiredOption("--to <dir>", "new folder to copy to: it will hold secrets")
+  .option("--json", "print the manifest as one JSON object")
+  .action(runBackup);
+
+program
+  .command("restore")
+  .description("bring back what a backup has; the service must not run")
+  .requiredOption("--from <dir>", "folder of the backup")
+  .requiredOption("--data <dir>", "folder for accounts, logs and the operator key")
+  .option("--force", "replace what sipcast keeps there")
+  .action(runRestore);
 
 clientOptions(program.command("broadcast"))
   .description("put a channel of yours on air")
