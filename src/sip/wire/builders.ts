@@ -2,7 +2,7 @@ import { NO_BYTES } from "#base/bytes.ts";
 import { Headers } from "./headers.ts";
 import type { SipRequest, SipResponse, SipUri } from "./message.ts";
 import { reasonOf } from "./reasons.ts";
-import { tagOf } from "./values.ts";
+import { toTagOf } from "./values.ts";
 
 /** A request of these header fields. The driver adds Via, Max-Forwards and Content-Length. */
 export function request(
@@ -26,21 +26,19 @@ export function response(
   toTag?: string,
 ): SipResponse {
   const headers = new Headers();
-  for (const { name, value } of to.headers.fields()) {
-    if (COPIED.has(name)) headers.add(name, value);
-    else if (name === "to") headers.add(name, status === 100 || toTag === undefined ? value : withTag(value, toTag));
-    else if (name === "timestamp" && status === 100) headers.add(name, value);
+  const newTag = toTag === undefined || status === 100 || toTagOf(to) !== undefined ? "" : `;tag=${toTag}`;
+  for (const field of to.headers.fields()) {
+    if (field.name === "to" && newTag !== "") headers.add("to", field.value + newTag);
+    else if (COPIED.has(field.name) || (field.name === "timestamp" && status === 100)) headers.addField(field);
   }
   return { kind: "response", status, reason, headers, body: NO_BYTES };
 }
 
-const COPIED: ReadonlySet<string> = new Set(["via", "from", "call-id", "cseq", "session-id"]);
+const COPIED: ReadonlySet<string> = new Set(["via", "from", "to", "call-id", "cseq", "session-id"]);
 
 /** The same response with a tag in its To, where it needs one (RFC 3261 §8.2.6.2). */
 export function tagged(response: SipResponse, toTag: string): SipResponse {
   const to = response.headers.get("to");
-  if (response.status === 100 || to === undefined || tagOf(to) !== undefined) return response;
-  return { ...response, headers: response.headers.clone().set("to", withTag(to, toTag)) };
+  if (response.status === 100 || to === undefined || toTagOf(response) !== undefined) return response;
+  return { ...response, headers: response.headers.clone().set("to", `${to};tag=${toTag}`) };
 }
-
-const withTag = (to: string, toTag: string): string => (tagOf(to) === undefined ? `${to};tag=${toTag}` : to);

@@ -1,7 +1,7 @@
 /** What every message must have before a transaction is made of it (RFC 3261 §8.1.1, §16.3 step 1). */
 import { parseNumber } from "./lex.ts";
 import type { SipMessage } from "./message.ts";
-import { cseqOf, paramText, parseAddressee, viaOf } from "./values.ts";
+import { addresseeOf, cseqOf, isSound, paramText, viaOf } from "./values.ts";
 
 const EXACTLY_ONCE = ["from", "to", "call-id", "cseq"];
 const AT_MOST_ONCE = ["max-forwards", "expires", "content-type", "event", "session-expires", "replaces"];
@@ -13,10 +13,10 @@ export function faultOf(message: SipMessage): string | undefined {
   if (via === undefined) return headers.has("via") ? "Malformed Via" : "Missing Via";
   for (const name of EXACTLY_ONCE) if (headers.count(name) !== 1) return `${headers.has(name) ? "Repeated" : "Missing"} ${name}`;
   for (const name of AT_MOST_ONCE) if (headers.count(name) > 1) return `Repeated ${name}`;
-  const from = parseAddressee(headers.get("from") ?? "");
-  if (from === undefined) return "Malformed From";
-  const to = parseAddressee(headers.get("to") ?? "");
-  if (to === undefined) return "Malformed To";
+  const from = addresseeOf(message, "from");
+  if (from === undefined || !isSound(from)) return "Malformed From";
+  const to = addresseeOf(message, "to");
+  if (to === undefined || !isSound(to)) return "Malformed To";
   if (paramText(from.params, "tag") === "" || paramText(to.params, "tag") === "") return "Empty tag";
   if (headers.get("call-id") === "") return "Malformed Call-ID";
   const cseq = cseqOf(message);

@@ -1,30 +1,24 @@
-/** RFC 3261 §7.3.3 and the IANA registry. */
-const COMPACT: Readonly<Record<string, string>> = {
-  a: "accept-contact",
-  b: "referred-by",
-  c: "content-type",
-  d: "request-disposition",
-  e: "content-encoding",
-  f: "from",
-  i: "call-id",
-  j: "reject-contact",
-  k: "supported",
-  l: "content-length",
-  m: "contact",
-  o: "event",
-  r: "refer-to",
-  s: "subject",
-  t: "to",
-  u: "allow-events",
-  v: "via",
-  x: "session-expires",
-  y: "identity",
-};
+import { canonicalName } from "./names.ts";
 
-export interface HeaderField {
-  /** Lower case, long form. */
-  readonly name: string;
+/** One header field. What its value holds is read once, however many ask; copies of a message share it. */
+export class HeaderField {
+  readonly name: string; // lower case, long form
   readonly value: string;
+  #parse: unknown;
+  #parsed: unknown;
+
+  constructor(name: string, value: string) {
+    this.name = name;
+    this.value = value;
+  }
+
+  read<T>(parse: (value: string) => T): T {
+    if (this.#parse !== parse) {
+      this.#parsed = parse(this.value);
+      this.#parse = parse;
+    }
+    return this.#parsed as T;
+  }
 }
 
 /**
@@ -40,28 +34,35 @@ export class Headers {
     return headers;
   }
 
-  /** The first field of that name, unsplit. */
-  get(name: string): string | undefined {
-    for (const field of this.#fields) if (field.name === name) return field.value;
+  #first(name: string): HeaderField | undefined {
+    for (const field of this.#fields) if (field.name === name) return field;
     return undefined;
   }
+  /** The first field of that name, unsplit. */
+  get(name: string): string | undefined {
+    return this.#first(name)?.value;
+  }
+  /** The same, read by `parse`. */
+  read<T>(name: string, parse: (value: string) => T): T | undefined {
+    return this.#first(name)?.read(parse);
+  }
   has(name: string): boolean {
-    return this.get(name) !== undefined;
+    return this.#first(name) !== undefined;
   }
   /** The first item of a list such as Via or Route. */
   first(name: string): string | undefined {
     const value = this.get(name);
-    return value === undefined ? undefined : firstItem(value).item;
+    return value === undefined ? undefined : firstItem(value);
   }
   /** Replaces the first item of a list by another, or takes it away: received and rport, Route. */
   replaceFirst(name: string, item?: string): this {
     const at = this.#fields.findIndex((field) => field.name === name);
     const field = this.#fields[at];
     if (field === undefined) return this;
-    const { rest } = firstItem(field.value);
+    const rest = field.value.slice(itemEnd(field.value, 0) + 1).trim();
     const value = [item, rest].filter((part) => part !== undefined && part !== "").join(", ");
     if (value === "") this.#fields.splice(at, 1);
-    else this.#fields[at] = { name, value };
+    else this.#fields[at] = new HeaderField(name, value);
     return this;
   }
   /** All fields of that name, each split at top-level commas (not within quotes or angle brackets). */
@@ -80,12 +81,17 @@ export class Headers {
     return count;
   }
   add(name: string, value: string): this {
-    this.#fields.push({ name: canonical(name), value });
+    this.#fields.push(new HeaderField(canonicalName(name), value));
+    return this;
+  }
+  /** A field of another message, as it is there. */
+  addField(field: HeaderField): this {
+    this.#fields.push(field);
     return this;
   }
   /** Before all others of its name: Via, Route, Record-Route. */
   prepend(name: string, value: string): this {
-    this.#fields.unshift({ name: canonical(name), value });
+    this.#fields.unshift(new HeaderField(canonicalName(name), value));
     return this;
   }
   /** Replaces all fields of that name by one. */
@@ -94,7 +100,7 @@ export class Headers {
     return this.add(name, value);
   }
   remove(name: string): this {
-    const removed = canonical(name);
+    const removed = canonicalName(name);
     this.#fields = this.#fields.filter((field) => field.name !== removed);
     return this;
   }
@@ -108,13 +114,9 @@ export class Headers {
   }
 }
 
-const canonical = (name: string): string => {
-  const lower = name.toLowerCase();
-  return lower.length === 1 ? (COMPACT[lower] ?? lower) : lower;
-};
-
 /** Where the item that begins at `start` ends: at a comma outside quotes and angle brackets, or at the end. */
 function itemEnd(value: string, start: number): number {
+  if (!value.includes(",", start)) return value.length;
   let quoted = false;
   let bracketed = false;
   for (let at = start; at < value.length; at++) {
@@ -130,10 +132,8 @@ function itemEnd(value: string, start: number): number {
   return value.length;
 }
 
-function firstItem(value: string): { item: string; rest: string } {
-  const end = itemEnd(value, 0);
-  return { item: value.slice(0, end).trim(), rest: value.slice(end + 1).trim() };
-}
+/** The first item of a list. */
+export const firstItem = (value: string): string => value.slice(0, itemEnd(value, 0)).trim();
 
 function splitList(value: string, into: string[]): void {
   for (let start = 0; start < value.length; ) {

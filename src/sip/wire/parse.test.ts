@@ -239,6 +239,19 @@ test("a written message has its own Content-Length and the usual names (RFC 3261
   assert.equal(text(serialize(message)), wants);
 });
 
+test("what was written stays as it was while others are written", () => {
+  const written = Array.from({ length: 200 }, (_, n) =>
+    serialize(request("MESSAGE", sipUri({ host: `h${n}` }), [], utf8("é".repeat(n)))),
+  );
+  written.push(serialize(request("MESSAGE", sipUri({ host: "h200" }), [], new Uint8Array(40_000))));
+  for (const [n, bytes] of written.entries()) {
+    const length = n < 200 ? 2 * n : 40_000;
+    const head = `MESSAGE sip:h${n} SIP/2.0\r\nContent-Length: ${length}\r\n\r\n`;
+    assert.equal(text(bytes.subarray(0, head.length)), head);
+    assert.equal(bytes.length, head.length + length);
+  }
+});
+
 test("a line break in a value is never written", () => {
   for (const value of ["a\r\nVia: x", "a\nb", "a\rb"])
     assert.throws(() => serialize(request("INVITE", sipUri({ host: "h" }), [["subject", value]])), /line break/);

@@ -4,6 +4,7 @@ import { LIMITS } from "#base/limits.ts";
 import { Headers } from "./headers.ts";
 import { isToken, parseNumber } from "./lex.ts";
 import type { SipMessage, SipUri } from "./message.ts";
+import { isKnownName } from "./names.ts";
 import { parseUri } from "./uri.ts";
 
 /** A request that cannot be served but perhaps answered: with this status and reason, from these header fields. */
@@ -134,7 +135,7 @@ function readField(line: string, into: Headers): Fault | undefined {
   if (line.length > LIMITS.sipHeaderChars) return fault("Header field too long", 400, "too-large");
   const colon = line.indexOf(":");
   const name = line.slice(0, Math.max(0, colon)).trimEnd();
-  if (!isToken(name)) return fault("Malformed header field name");
+  if (!isKnownName(name) && !isToken(name)) return fault("Malformed header field name");
   const value = line.slice(colon + 1).trim();
   // NUL may stand in a quoted string, after a backslash (RFC 3261 §25.1).
   if (/(?<!\\)\0|[\r\n]/.test(value)) return fault(`Control character in ${name}`);

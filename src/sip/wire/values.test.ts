@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { text } from "#base/bytes.ts";
 import { request } from "./builders.ts";
 import { quote, unquote } from "./lex.ts";
+import { serialize } from "./serialize.ts";
 import { sipUri } from "./uri.ts";
 import * as values from "./values.ts";
 
@@ -135,5 +137,7 @@ test("a parameter is quoted when it must be, and read without its quotes", () =>
 });
 
 test("a header field named like a method of objects is a header field", () => {
-  assert.equal(invite(["constructor", "x"]).headers.get("constructor"), "x");
+  const odd = invite(["constructor", "x"]);
+  assert.equal(odd.headers.get("constructor"), "x");
+  assert.match(text(serialize(odd)), /\r\nConstructor: x\r\n/);
 });

@@ -1,4 +1,6 @@
 /** Header field values (RFC 3261 §20): text to value and back. `undefined` = not well-formed, or not there. */
+
+import { firstItem } from "./headers.ts";
 import {
   formatHostPort,
   formatParams,
@@ -19,38 +21,52 @@ export interface Parameterized {
   readonly params: Params;
 }
 
-/** The three parts of a name-addr or addr-spec, the URI not yet read: it may be of any scheme. */
-export interface Addressee {
+/** The three parts of a name-addr or addr-spec, its URI as it stood: it may be of any scheme. */
+export class Addressee {
   readonly display: string;
   readonly uri: string;
   readonly params: Params;
+  #isRead = false;
+  #sip: SipUri | undefined;
+
+  constructor(display: string, uri: string, params: Params) {
+    this.display = display;
+    this.uri = uri;
+    this.params = params;
+  }
+
+  /** The URI where it is a well-formed SIP or SIPS one. */
+  get sip(): SipUri | undefined {
+    if (!this.#isRead) this.#sip = parseUri(this.uri);
+    this.#isRead = true;
+    return this.#sip;
+  }
 }
 
 const BRACKETED = /^("[^"\\]*(?:\\.[^"\\]*)*"\s*|[A-Za-z0-9\-.!%*_+`'~\s\u0080-\uffff]*)<([^<>\s]+)>(.*)$/s;
 const BARE = /^([^<>\s;?,"]+)(.*)$/s; // `?`, `,` and `;` of the URI itself need brackets (RFC 3261 §20)
 
-/** From or To as every message must have them: a well-formed SIP URI, or one of another scheme; `undefined` otherwise. */
-export function parseAddressee(text: string): Addressee | undefined {
-  const parts = splitAddressee(text);
-  if (parts === undefined || parseUri(parts.uri) !== undefined) return parts;
-  return !/^sips?:/i.test(parts.uri) && /^[a-z][a-z0-9+.-]*:./i.test(parts.uri) ? parts : undefined;
-}
+/** Whether From or To is as every message must have it: a well-formed SIP URI, or one of another scheme. */
+export const isSound = ({ sip, uri }: Addressee): boolean =>
+  sip !== undefined || (!/^sips?:/i.test(uri) && /^[a-z][a-z0-9+.-]*:./i.test(uri));
 
-function splitAddressee(text: string): Addressee | undefined {
+export function parseAddressee(text: string): Addressee | undefined {
   const trimmed = text.trim();
   const bracketed = BRACKETED.exec(trimmed);
   const found = bracketed ?? BARE.exec(trimmed);
   if (found === null) return undefined;
   const [display = "", uri = "", rest = ""] = bracketed === null ? ["", found[1], found[2]] : found.slice(1);
   const params = parseParams(rest);
-  return params === undefined ? undefined : { display: unquote(display.trim()), uri, params };
+  return params && new Addressee(display === "" ? "" : unquote(display.trim()), uri, params);
 }
 
 /** From, To, Contact, Route, Record-Route, Path. Only SIP and SIPS URIs: for others see `parseAddressee`. */
 export function parseNameAddr(text: string): NameAddr | undefined {
-  const parts = splitAddressee(text);
-  const uri = parts && parseUri(parts.uri);
-  return uri && { display: parts.display, uri, params: parts.params };
+  return nameAddrOf(parseAddressee(text));
+}
+function nameAddrOf(addressee: Addressee | undefined): NameAddr | undefined {
+  const uri = addressee?.sip;
+  return uri && { display: addressee.display, uri, params: addressee.params };
 }
 
 export function formatNameAddr(value: NameAddr): string {
@@ -103,28 +119,23 @@ export function withParam<T extends { readonly params: Params }>(of: T, name: st
   return { ...of, params: new Map(of.params).set(name, text) };
 }
 
-const read = <T>(message: SipMessage, name: string, parse: (text: string) => T | undefined): T | undefined => {
-  const text = message.headers.get(name);
-  return text === undefined ? undefined : parse(text);
-};
-
+const parseTopVia = (text: string): Via | undefined => parseVia(firstItem(text));
 /** The topmost Via. */
-export function viaOf(message: Pick<SipMessage, "headers">): Via | undefined {
-  const text = message.headers.first("via");
-  return text === undefined ? undefined : parseVia(text);
-}
-export const fromOf = (message: SipMessage): NameAddr | undefined => read(message, "from", parseNameAddr);
-export const toOf = (message: SipMessage): NameAddr | undefined => read(message, "to", parseNameAddr);
+export const viaOf = (message: Pick<SipMessage, "headers">): Via | undefined => message.headers.read("via", parseTopVia);
+/** From or To, whatever the scheme of its URI. */
+export const addresseeOf = (message: Pick<SipMessage, "headers">, name: "from" | "to"): Addressee | undefined =>
+  message.headers.read(name, parseAddressee);
+export const fromOf = (message: SipMessage): NameAddr | undefined => nameAddrOf(addresseeOf(message, "from"));
+export const toOf = (message: SipMessage): NameAddr | undefined => nameAddrOf(addresseeOf(message, "to"));
 export const callIdOf = (message: SipMessage): string | undefined => message.headers.get("call-id");
-export const cseqOf = (message: SipMessage): CSeq | undefined => read(message, "cseq", parseCSeq);
+export const cseqOf = (message: SipMessage): CSeq | undefined => message.headers.read("cseq", parseCSeq);
 
-/** The tag of a From or To value, whatever the scheme of its URI. */
-export function tagOf(text: string | undefined): string | undefined {
-  const params = text === undefined ? undefined : splitAddressee(text)?.params;
-  return params && paramText(params, "tag");
-}
-export const fromTagOf = (message: SipMessage): string | undefined => tagOf(message.headers.get("from"));
-export const toTagOf = (message: SipMessage): string | undefined => tagOf(message.headers.get("to"));
+const tagIn = (addressee: Addressee | undefined): string | undefined => addressee && paramText(addressee.params, "tag");
+/** The tag of a From or To value. */
+export const tagOf = (text: string | undefined): string | undefined =>
+  text === undefined ? undefined : tagIn(parseAddressee(text));
+export const fromTagOf = (message: SipMessage): string | undefined => tagIn(addresseeOf(message, "from"));
+export const toTagOf = (message: Pick<SipMessage, "headers">): string | undefined => tagIn(addresseeOf(message, "to"));
 
 /** All values of a header field such as Route, Record-Route or Path, or `undefined` if one of them is not well-formed. */
 export function nameAddrsOf(message: SipMessage, name: string): readonly NameAddr[] | undefined {
@@ -153,7 +164,7 @@ export const numberOf = (message: Pick<SipMessage, "headers">, name: string): nu
 };
 /** Event, Session-Expires, Content-Type, Replaces…, read as `value *(;param)`. */
 export const parameterizedOf = (message: SipMessage, name: string): Parameterized | undefined =>
-  read(message, name, parseParameterized);
+  message.headers.read(name, parseParameterized);
 /** Type and subtype in lower case, without parameters. */
 export const contentTypeOf = (message: SipMessage): string | undefined =>
   parameterizedOf(message, "content-type")?.value.toLowerCase();
