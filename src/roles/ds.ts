@@ -71,6 +71,7 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     host,
     { log },
     {
+      answerAtOnce: (request) => server.answerAtOnce(request),
       onRequest: (request, id, flow) => server.onRequest(request, id, flow),
       onAck: (request, flow) => server.onAck(request, flow),
       onCancel: (id) => server.onCancel(id),

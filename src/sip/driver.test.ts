@@ -336,6 +336,40 @@ simTest("above the limit of transactions: a stateless 503 for requests, failure 
   assert.deepEqual([b.driver.counters.shed, b.driver.transactions.server], [1, 2], "the ACK of the 503 goes no further");
 });
 
+simTest("what is answered at once leaves nothing behind, and has the same tag each time (RFC 3261 §8.2.7)", (net) => {
+  const { b } = pair(net);
+  const stranger = new Stranger(net.host("s", "127.0.0.9"));
+  b.answerAtOnce = (asked) => (asked.method === "OPTIONS" ? response(asked, 200) : undefined);
+  const asked = octets("OPTIONS");
+  stranger.send(asked);
+  net.run(100);
+  stranger.send(asked);
+  stranger.send(octets("MESSAGE", { via: "Via: SIP/2.0/UDP 127.0.0.9;branch=z9hG4bKother" }));
+  net.run(100);
+  assert.deepEqual(b.told, ["MESSAGE"]);
+  assert.equal(b.driver.transactions.server, 1);
+  const [first = "", again] = stranger.messages;
+  assert.match(first, /^SIP\/2.0 200 OK\r\n.*\r\nTo: [^\r]*;tag=[0-9a-f]{16}\r\n/s);
+  assert.equal(again, first);
+});
+
+simTest("above the limit of transactions nothing is answered at once: an INVITE would fare no better (RFC 3261 §11.2)", (net) => {
+  const b = udpParty(net.host("b", "127.0.0.2"), "127.0.0.2", { maxTransactions: 0 });
+  b.answerAtOnce = (asked) => response(asked, 200);
+  const stranger = new Stranger(net.host("s", "127.0.0.9"));
+  stranger.send(octets("OPTIONS"));
+  net.run(100);
+  assert.deepEqual(stranger.heard, ["SIP/2.0 503 Service Unavailable"]);
+});
+
+simTest("what its user throws before it answers at once is counted, and the request is told all the same", (net) => {
+  const { a, b } = pair(net);
+  b.answerAtOnce = () => assert.fail("a fault");
+  a.driver.request(ask("OPTIONS"), AT_B);
+  net.run(100);
+  assert.deepEqual([a.told, b.told, b.driver.counters.faults], [["200"], ["OPTIONS"], 1]);
+});
+
 simTest("an answer after the transaction's end is dropped and counted", (net) => {
   const { a, b } = pair(net);
   b.answer = () => undefined;

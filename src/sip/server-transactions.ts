@@ -91,10 +91,23 @@ export class ServerTransactions {
       this.answerStateless(request, replyTo, 503);
       return;
     }
+    if (request.method !== "INVITE" && this.#isAnsweredAtOnce(request, replyTo)) return;
     const tx = new ServerTransaction(branch, via, request, replyTo, this.#context);
     this.#byBranch.set(branch, tx);
     deadlines.set(tx, tx.machine.nextDeadlineMs);
     if (!tell(request, () => user.onRequest(request, branch, flow))) this.#answerFault(tx);
+  }
+
+  #isAnsweredAtOnce(request: SipRequest, replyTo: Link): boolean {
+    const { send, tell, user } = this.#context;
+    let isAnswered = false;
+    tell(request, () => {
+      const answer = user.answerAtOnce?.(request);
+      if (answer === undefined) return;
+      isAnswered = true;
+      send(replyTo, serialize(tagged(answer, this.#statelessTag)));
+    });
+    return isAnswered;
   }
 
   #onAck(request: SipRequest, tx: ServerTransaction | undefined, flow: Flow): void {

@@ -19,6 +19,7 @@ export class Party implements TransactionUser {
   /** How requests are answered; default 200. */
   answer: (request: SipRequest, id: ServerTxId) => void = (asked, id) => this.driver.respond(id, response(asked, 200));
 
+  answerAtOnce: (request: SipRequest) => SipResponse | undefined = () => undefined;
   obeysCancel = true;
 
   constructor(host: BrowserHost, config: SipDriverConfig = {}) {

@@ -58,6 +58,11 @@ export interface TransactionPort {
 
 /** What can happen to a transaction user. */
 export interface TransactionUser {
+  /**
+   * The answer to a new request other than INVITE, ACK and CANCEL that needs no transaction, because it is the same each time
+   * the request comes (RFC 3261 §8.2.7); `undefined` = `onRequest` is to have it. A tag is added to its To, always the same.
+   */
+  answerAtOnce?(request: SipRequest): SipResponse | undefined;
   /** A new request other than ACK; `id` is to be answered exactly once finally. CANCEL is answered by the driver. */
   onRequest(request: SipRequest, id: ServerTxId, flow: Flow): void;
   /** The ACK to a 2xx. (ACKs to other finals end in the transaction.) */

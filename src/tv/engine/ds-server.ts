@@ -47,6 +47,15 @@ export class DsServer implements TransactionUser {
     this.#ports = ports;
   }
 
+  /** What this server can do (RFC 3261 §11.2): whoever asks again is told the same. */
+  answerAtOnce(received: SipRequest): SipResponse | undefined {
+    if (received.method !== "OPTIONS" || toTagOf(received) !== undefined) return undefined;
+    const { proxy, directory, isHere } = this.#ports;
+    const came = proxy.arrived(received);
+    if (came === undefined || proxy.passOf(came) !== undefined) return undefined;
+    const { uri } = came.request;
+    return isHere(uri) && !directory.subscriber(uri.user) ? capabilities(received) : undefined;
+  }
   onRequest(received: SipRequest, id: ServerTxId, flow: Flow): void {
     const { proxy, calls, isHere } = this.#ports;
     const came = proxy.arrived(received);
@@ -101,12 +110,6 @@ export class DsServer implements TransactionUser {
       return;
     }
     switch (request.method) {
-      case "OPTIONS":
-        return this.#answer(request, id, 200, [
-          ["Allow", ALLOW],
-          ["Accept", "application/sdp"],
-          ["Supported", "path, outbound"],
-        ]);
       case "INVITE":
         if (this.#ports.isPeer(request) || this.#speaker(request, id, flow, "server") !== undefined)
           calls.onRequest(request, id, flow);
@@ -166,4 +169,10 @@ export class DsServer implements TransactionUser {
     for (const [name, value] of fields) answer.headers.add(name, value);
     this.#ports.transactions.respond(id, answer);
   }
+}
+
+function capabilities(request: SipRequest): SipResponse {
+  const answer = response(request, 200);
+  answer.headers.add("Allow", ALLOW).add("Accept", "application/sdp").add("Supported", "path, outbound");
+  return answer;
 }
