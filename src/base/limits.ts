@@ -25,6 +25,11 @@ export const LIMITS = {
   sipFrameBytes: 256 * 1024,
   /** A longer request goes over TCP, where the next hop has it, instead of UDP (RFC 3261 §18.1.1). Octets, 500..64 KiB. */
   sipUdpRequestBytes: 1_300,
+  /**
+   * A home DS that has not answered a REGISTER by then is done without: the DS that has it registers the user itself. Less
+   * than the 1.5 s after which our own clients go to the next DS (PROTOCOL §9). ms, 500..1,400.
+   */
+  homeAnswerMs: 1_000,
   /** Connections of one TCP or TLS transport; one more is closed at once, or not opened. 10..100,000. */
   sipStreams: 20_000,
   /** A connection that has not brought its first message, or the rest of one, by then is closed. ms, 1,000..60,000. */

@@ -2,10 +2,20 @@ import { hex, utf8 } from "#base/bytes.ts";
 import { Deadlines, type Timed } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
 import { CLIENT_TYPE, CopsPep, copsKey } from "#cops/index.ts";
-import { type Host, showAddress, type Timer } from "#host/host.ts";
-import type { Overlay } from "#overlay/types.ts";
+import type { Host, Timer } from "#host/host.ts";
 import type { RegistrationPushes, RegistrationTopics } from "#registration/types.ts";
-import { type Binding, Calls, Challenger, NatKeeper, portOf, Registrar, SipDriver, SipProxy } from "#sip/index.ts";
+import {
+  type Binding,
+  Calls,
+  Challenger,
+  NatKeeper,
+  portOf,
+  RegisterRelay,
+  Registrar,
+  registerClaim,
+  SipDriver,
+  SipProxy,
+} from "#sip/index.ts";
 import type { SipRequest, SipUri } from "#sip/wire/message.ts";
 import { ownUri, sipUri } from "#sip/wire/uri.ts";
 import { callIdOf, fromOf, fromTagOf, nameAddr } from "#sip/wire/values.ts";
@@ -20,7 +30,7 @@ import {
   type Session,
 } from "#tv/index.ts";
 import { addTransports } from "./ds-transports.ts";
-import { peerPort } from "./peers.ts";
+import { Fellows, peerPort } from "./peers.ts";
 import type { DsConfig, RoleContext, RunningRole } from "./types.ts";
 
 const JOIN_ID_DIGITS = 32;
@@ -110,8 +120,14 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
   const bindings = overlay.table<Binding>("bindings", ["ds"]);
   const isHere = (uri: SipUri): boolean =>
     uri.host === config.domain || uri.host === hostName || sip.isOwn(uri.host, portOf(uri));
+  const fellows = new Fellows(overlay);
   const registrar = new Registrar(
-    { table: bindings, host, edgeOf: (register, contact, flow) => proxy.edgeOf(register, contact, flow) },
+    {
+      table: bindings,
+      host,
+      edgeOf: (register, contact, flow) => proxy.edgeOf(register, contact, flow),
+      flowOf: (row) => proxy.flowOf(row),
+    },
     { domain: config.domain },
   );
   const ports: ChannelPorts = {
@@ -120,7 +136,14 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     directory,
     onAir,
     sessions: overlay.table<Session>("sessions", ["ds"]),
-    peers: peerPort(context, config.domain, { bindings, registrar, onAir }),
+    peers: peerPort(context, config.domain, {
+      bindings,
+      location: registrar.location,
+      fellows,
+      isHere,
+      contactsHere: (aor) => proxy.contactsHere(aor),
+      onAir,
+    }),
     here: {
       site: config.site,
       edgeId: config.edgeId,
@@ -139,7 +162,14 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
   };
   const channelCalls = new ChannelCalls(ports, (request) => fromOf(request)?.uri.user ?? "");
   const proxy: SipProxy = new SipProxy(
-    { transactions: sip, network: sip, location: registrar.location, isHere, isPeer: (uri) => isPeer(overlay, uri), host },
+    {
+      transactions: sip,
+      network: sip,
+      location: registrar.location,
+      isHere,
+      isPeer: (uri) => fellows.of(uri) !== undefined,
+      host,
+    },
     operatorKey,
     config.domain,
   );
@@ -147,11 +177,23 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     { transactions: sip, bindings, flowOf: (row) => proxy.flowOf(row), host },
     sipUri({ host: config.domain }),
   );
+  const registerRelay = new RegisterRelay(
+    {
+      transactions: sip,
+      registrar,
+      host,
+      homeOf: (user) => fellows.serving(directory.subscriber(user)?.home ?? ""),
+      pathOf: (register, flow) => proxy.pathOf(register, flow),
+      claim: (register) => registerClaim(host, operatorKey, overlay.self.id, register),
+    },
+    config.domain,
+  );
   const server = new DsServer({
     transactions: sip,
     calls,
     proxy,
     registrar,
+    registerRelay,
     natKeeper,
     directory,
     challenger: new Challenger({ host, credentials: directory }, operatorKey, {
@@ -185,17 +227,12 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
         pep.stop();
         calls.stop();
         natKeeper.stop();
+        registerRelay.stop();
         sip.stop();
         stopped();
       });
     },
   };
-}
-
-/** Whether a URI is the SIP address of another DS. */
-function isPeer(overlay: Overlay, uri: SipUri): boolean {
-  const at = showAddress({ host: uri.host.replace(/^\[|\]$/g, ""), port: portOf(uri) });
-  return overlay.members("ds").some(({ id, info }) => id !== overlay.self.id && info["sip"] === at);
 }
 
 /** A reservation's own name: from the SIP session's Call-ID and the caller's tag (PROTOCOL §7). */

@@ -1,5 +1,6 @@
 import type { Identity } from "#client/agents.ts";
 import type { Host } from "#host/host.ts";
+import { SipDriver, type TransactionUser, UdpTransport } from "#sip/index.ts";
 import {
   type CallEnd,
   type CallId,
@@ -13,12 +14,17 @@ import type { SipResponse } from "#sip/wire/message.ts";
 import type { SimNetwork } from "./types.ts";
 
 const SIP_PORT = 5060;
+const raise = (error: Error): never => {
+  throw error;
+};
 
 export interface PhoneOptions {
   /** Of its machine; default the user's. */
   readonly name?: string;
   /** Reaches its DS by WebSocket at that URL; default over UDP. */
   readonly ws?: string;
+  /** Its registration's lifetime; default the user agent's. */
+  readonly expiresSec?: number;
   /** The address that it knows of itself, where a NAT gives it another. */
   readonly natAddress?: string;
 }
@@ -36,14 +42,15 @@ export class Phone implements UserAgentUser {
   readonly #net: SimNetwork;
 
   constructor(net: SimNetwork, { user, domain, deviceSecret, ds, localHost }: Identity, options: PhoneOptions = {}) {
-    const { name = user, ws, natAddress } = options;
+    const { name = user, ws, natAddress, expiresSec } = options;
     this.#net = net;
     this.#name = name;
     const machine = net.host(name, localHost);
     this.host = natAddress === undefined ? machine : behindNat(machine, natAddress);
     const uplink =
       ws === undefined ? new UdpUplink(this.host, { host: localHost, port: SIP_PORT }, [ds]) : new WsUplink(this.host, [ws]);
-    this.ua = new UserAgent(this.host, uplink, { user, domain, credentials: { user, password: deviceSecret } }, this);
+    const credentials = { user, password: deviceSecret };
+    this.ua = new UserAgent(this.host, uplink, { user, domain, credentials, ...(expiresSec && { expiresSec }) }, this);
     this.ua.register();
   }
 
@@ -98,4 +105,16 @@ function behindNat(machine: Host, address: string): Host {
       return typeof found === "function" ? found.bind(target) : found;
     },
   });
+}
+
+/** SIP without a user agent. */
+export function bareDriver(host: Host, address: string, onResponse: TransactionUser["onResponse"]): SipDriver {
+  const aside = (): void => undefined;
+  const driver = new SipDriver(
+    host,
+    {},
+    { onRequest: aside, onAck: aside, onCancel: aside, onResponse, onFailure: aside, onFlowClosed: aside },
+  );
+  driver.addTransport(new UdpTransport(host, { host: address, port: 5060 }, { failed: raise }));
+  return driver;
 }

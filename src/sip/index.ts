@@ -3,15 +3,16 @@ export { SipDriver, type SipDriverConfig } from "./driver.ts";
 export type * from "./engine/call-types.ts";
 export { Calls } from "./engine/calls.ts";
 export { Challenger, type ChallengerConfig, type CredentialStore, ha1 } from "./engine/digest.ts";
-export { aorOf, type Binding, type BindingRow, type BindingTable, Location } from "./engine/location.ts";
+export { aorOf, type Binding, type BindingRow, type BindingTable, Location, routesTo } from "./engine/location.ts";
 
 export { NatKeeper } from "./engine/nat-keeper.ts";
-export { PEER_HEADER, peerClaim, peerOf } from "./engine/peer-claim.ts";
+export { PEER_HEADER, peerClaim, peerOf, registerClaim } from "./engine/peer-claim.ts";
 
 export type * from "./engine/ports.ts";
 export { SipProxy } from "./engine/proxy.ts";
+export { RegisterRelay } from "./engine/register-relay.ts";
 export { type Registered, Registrar, type RegistrarConfig } from "./engine/registrar.ts";
-export { portOf } from "./engine/routing.ts";
+export { type Hop, portOf } from "./engine/routing.ts";
 export { DEFAULT_TIMERS, type TransactionTimers } from "./engine/timers.ts";
 export * from "./sdp/index.ts";
 export { StreamTransport, type StreamTransportOptions } from "./transport/streams.ts";

@@ -1,12 +1,11 @@
 /** Calls between people through the DSs of a whole operator [B2], PROTOCOL §1, §9, §13. */
 import assert from "node:assert/strict";
-import type { Host } from "#host/host.ts";
-import { Phone } from "#sim/phone.ts";
+import { bareDriver, Phone } from "#sim/phone.ts";
 import type { SimNetwork } from "#sim/types.ts";
 import { type World, world, worldTest } from "#sim/world.ts";
 import { DigestClient } from "#sip/engine/digest.ts";
 import { RegistrationClient } from "#sip/engine/registration-client.ts";
-import { request, SipDriver, type SipRequest, type TransactionUser, UdpTransport } from "#sip/index.ts";
+import { request, type SipRequest } from "#sip/index.ts";
 import { parseUri, sipUri } from "#sip/wire/uri.ts";
 import { nameAddr } from "#sip/wire/values.ts";
 
@@ -300,18 +299,6 @@ worldTest("a user who speaks in another's name is refused: 403", (net) => {
   w.run(500);
   assert.deepEqual([heard, alice.look()], [["407", "403"], []]);
 });
-
-/** SIP without a user agent. */
-function bareDriver(host: Host, address: string, onResponse: TransactionUser["onResponse"]): SipDriver {
-  const aside = (): void => undefined;
-  const driver = new SipDriver(
-    host,
-    {},
-    { onRequest: aside, onAck: aside, onCancel: aside, onResponse, onFailure: aside, onFlowClosed: aside },
-  );
-  driver.addTransport(new UdpTransport(host, { host: address, port: 5060 }, { failed: assert.fail }));
-  return driver;
-}
 
 /** Somebody who has his calls sent elsewhere: the contact that he registers. */
 function diverts(

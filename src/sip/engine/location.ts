@@ -14,13 +14,11 @@ export type Binding = {
   readonly regId?: number;
   /** Path, first hop first (RFC 3327). */
   readonly path: readonly string[];
-  /** Where the REGISTER really came from, as a URI (RFC 3581): what to send to when the Contact is private. */
-  readonly received: string;
-  /** Names the flow to the server that answered, in that run of it. */
-  readonly flow: string;
-  /** Goes before the Path: that server's own entry, where the client is reached by that flow alone (RFC 5626 §6). */
+  /** Goes before the Path: the registrar's own entry, where it reaches the client by the flow alone (RFC 5626 §6). */
   readonly edge?: string;
 };
+/** The Routes that lead to a binding's contact, from anywhere. */
+export const routesTo = ({ edge, path }: Binding): readonly string[] => (edge === undefined ? path : [edge, ...path]);
 
 export interface BindingRow {
   readonly key: string;

@@ -47,8 +47,6 @@ function keeper(net: SimNetwork) {
       callId: "c",
       cseq: 1,
       path: [],
-      received: "",
-      flow: "",
     };
     const row = { key, order: 1, expiresAtMs: Infinity, value };
     rows.set(key, row);

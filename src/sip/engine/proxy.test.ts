@@ -77,7 +77,7 @@ class Bench implements TransactionPort {
 
   /** Binds Bob to a contact. */
   bind(contact: string, more: Partial<Binding> = {}, lifetimeSec = 60): void {
-    const value = { aor: "sip:bob@x", contact, callId: "r", cseq: 1, path: [], received: "", flow: "", ...more };
+    const value = { aor: "sip:bob@x", contact, callId: "r", cseq: 1, path: [], ...more };
     this.location.put(`${contact} ${more.regId}`, value, 1, lifetimeSec);
   }
   /** Alice's request to Bob, from that flow. */
@@ -233,6 +233,51 @@ test("what a client has on a connection, or behind a NAT, is reached by that flo
   bench.flows.delete(PHONE.id);
   bench.ask();
   assert.deepEqual(bench.statuses, [480], "the flow is gone");
+});
+
+const FIRST_HOP = ["SIP/2.0/UDP 10.0.0.9;branch=z9hG4bK1"];
+const PATHS: { name: string; contact: string; vias?: string[]; from?: Flow; wants: boolean }[] = [
+  { name: "for a client of outbound, which is promised its flow", contact: "<sip:bob@10.0.0.9:9>;reg-id=1", wants: true },
+  { name: "for one behind a NAT", contact: "<sip:bob@192.168.1.2>", wants: true },
+  { name: "for one on a connection", contact: "<sip:bob@r.invalid>", from: PAGE, wants: true },
+  { name: "not for one who has an address", contact: "<sip:bob@10.0.0.9:9>", wants: false },
+  {
+    name: "not after the first hop",
+    contact: "<sip:bob@192.168.1.2>;reg-id=1",
+    vias: ["SIP/2.0/UDP 10.0.0.4;branch=z9hG4bK2", ...FIRST_HOP],
+    wants: false,
+  },
+];
+for (const { name, contact, vias = FIRST_HOP, from = PHONE, wants } of PATHS) {
+  test(`in the Path of a REGISTER that goes elsewhere we stand ${name} (RFC 5626 §5.1)`, () => {
+    const bench = new Bench();
+    const fields = [["Contact", contact], ...vias.map((via) => ["Via", via] as const)] as const;
+    const path = bench.proxy.pathOf(request("REGISTER", uriOf("sip:x"), fields), from);
+    const uri = parseNameAddr(path ?? "")?.uri;
+    assert.deepEqual([uri?.params.has("lr"), uri?.params.has("ob")], wants ? [true, true] : [undefined, undefined]);
+  });
+}
+test("a Path that begins with us is the flow, which needs no Route to ourselves (RFC 5626 §5.3.1)", () => {
+  const bench = new Bench();
+  const register = request("REGISTER", uriOf("sip:x"), [
+    ["Contact", "<sip:bob@192.168.1.2>"],
+    ["Via", FIRST_HOP[0] ?? ""],
+  ]);
+  const own = bench.proxy.pathOf(register, PHONE) ?? assert.fail();
+  bench.bind("<sip:bob@192.168.1.2>", { path: [own, "<sip:p2@10.0.0.5;lr>"] });
+  bench.ask();
+  assert.deepEqual([shown(bench.last().to), bench.last().message.headers.list("route")], [PHONE.id, ["<sip:p2@10.0.0.5;lr>"]]);
+});
+test("contacts here are those that no other server is needed for", () => {
+  const bench = new Bench();
+  bench.bind(BOB, {}, 30);
+  bench.bind("<sip:bob@10.0.0.6>", { path: ["<sip:p1@10.0.0.5;lr>"] });
+  bench.bind("<sip:bob@10.0.0.2>"); // another server
+  bench.bind("<sip:bob@10.0.0.8>");
+  assert.deepEqual(
+    bench.proxy.contactsHere("sip:bob@x").map(({ to }) => shown(to)),
+    ["udp 10.0.0.8:5060", "udp 10.0.0.7:5070"],
+  );
 });
 
 test("of one device the newest flow is tried, after a 430 the next; the client sees 480 (RFC 5626 §7, §11.5)", () => {

@@ -7,12 +7,22 @@ import type { Entropy } from "#host/host.ts";
 import { response } from "../wire/builders.ts";
 import type { NameAddr, SipRequest, SipResponse, SipUri } from "../wire/message.ts";
 import { ownUri } from "../wire/uri.ts";
-import { callIdOf, contactOf, formatNameAddr, nameAddr, numberOf, parseNameAddr, toTagOf, withParam } from "../wire/values.ts";
+import { callIdOf, contactOf, formatNameAddr, nameAddr, parseNameAddr, toTagOf, withParam } from "../wire/values.ts";
 import { FlowTokens } from "./flow-tokens.ts";
-import type { BindingRow, Location } from "./location.ts";
+import { type BindingRow, type Location, routesTo } from "./location.ts";
 import type { ClientTxId, Destination, Flow, ServerTxId, TransactionPort, TransportName } from "./ports.ts";
 import { type ForkInput, ResponseContext } from "./response-context.ts";
-import { type Arrived, arrived, breadthOf, copyFor, destinationOf, type Hop, isHidden } from "./routing.ts";
+import {
+  type Arrived,
+  arrived,
+  breadthOf,
+  copyFor,
+  destinationOf,
+  type Hop,
+  isHidden,
+  maxForwardsOf,
+  refusalOf,
+} from "./routing.ts";
 
 export interface ProxyPorts {
   readonly transactions: TransactionPort;
@@ -95,11 +105,28 @@ export class SipProxy {
     if (this.#isServer(contact.uri) || !needsFlow(register, contact.uri, flow)) return undefined;
     return this.#ownRoute(UDP, this.#tokens.mint(FlowTokens.PATH, flow.id), "ob");
   }
-  /** The flow of a binding whose `edge` is this server; `"gone"` = it was. `undefined`: another server's, or none. */
-  flowOf({ value: { edge } }: BindingRow): Flow | "gone" | undefined {
-    const own = edge === undefined ? undefined : parseNameAddr(edge)?.uri;
+  /**
+   * Our entry in the Path of a REGISTER that goes to another registrar: we are its first hop, and the client wants to be
+   * reached by its flow, or must be (RFC 5626 §5.1). Without one he is called at his Contact.
+   */
+  pathOf(register: SipRequest, flow: Flow): string | undefined {
+    const contact = contactOf(register);
+    if (!contact || register.headers.list("via").length > 1) return undefined;
+    if (!contact.params.has("reg-id")) return this.edgeOf(register, contact, flow);
+    return this.#ownRoute(UDP, this.#tokens.mint(FlowTokens.PATH, flow.id), "ob");
+  }
+  /** The flow of a binding that is reached by one of this server; `"gone"` = it was. `undefined`: another server's, or none. */
+  flowOf({ value }: BindingRow): Flow | "gone" | undefined {
+    const [first] = routesTo(value);
+    const own = first === undefined ? undefined : parseNameAddr(first)?.uri;
     if (own === undefined || !this.#ports.isHere(own)) return undefined;
     return this.#ports.network.flowNamed(this.#tokens.read(FlowTokens.PATH, own.user) ?? "") ?? "gone";
+  }
+  /** Where an address-of-record is reached without another server, the newest first. */
+  contactsHere(aor: string): readonly Hop[] {
+    return this.#targets(aor)
+      .flat()
+      .filter(({ routes }) => routes.length === 0);
   }
 
   /** Takes off the Routes that led here; `undefined` = malformed. */
@@ -148,7 +175,7 @@ export class SipProxy {
     const pass = came && this.passOf(came);
     if (came === undefined || pass === undefined) return false;
     const hop = pass === "forged" ? undefined : this.#onward(came.request, pass.flowId);
-    const maxForwards = numberOf(ack, "max-forwards") ?? 70;
+    const maxForwards = maxForwardsOf(ack);
     if (hop === undefined || maxForwards === 0) this.counters.droppedAcks++;
     else {
       const settings = { maxForwards: maxForwards - 1, maxBreadth: breadthOf(ack), recordRoutes: [] };
@@ -232,9 +259,9 @@ export class SipProxy {
     const uri: SipUri = { ...contact, headers: "" }; // RFC 3261 §19.1.1
     const flow = this.flowOf(row);
     if (flow === "gone") return undefined;
-    if (flow) return { uri, routes: row.value.path, to: flow };
-    const path = [...(row.value.edge === undefined ? [] : [row.value.edge]), ...row.value.path];
-    if (path.length > 0) return this.#hopTo(uri, path, path);
+    const routes = routesTo(row.value);
+    if (flow) return { uri, routes: routes.slice(1), to: flow };
+    if (routes.length > 0) return this.#hopTo(uri, routes, routes);
     return this.#isServer(uri) ? this.#hopToServer(uri) : this.#hopTo(uri, [], []);
   }
 
@@ -250,9 +277,8 @@ export class SipProxy {
 
   #fork(request: SipRequest, id: ServerTxId, from: Flow, targets: readonly [Hop, ...Hop[]][], mark?: string): void {
     const maxBreadth = Math.floor(breadthOf(request) / targets.length);
-    const unsupported = request.headers.list("proxy-require");
-    if (numberOf(request, "max-forwards") === 0) return this.#refuse(request, id, 483);
-    if (unsupported.length > 0) return this.#refuse(request, id, 420, [["Unsupported", unsupported.join(", ")]]);
+    const refusal = refusalOf(request);
+    if (refusal) return this.#ports.transactions.respond(id, refusal);
     if (maxBreadth === 0) return this.#refuse(request, id, 440);
     const responses = new ResponseContext(request.method === "INVITE", targets.length);
     const context: Context = { id, request, from, responses, branches: [], maxBreadth, mark, canceled: false };
@@ -266,7 +292,7 @@ export class SipProxy {
 
   #send(branch: Branch, hop: Hop): void {
     const { request, from, maxBreadth, mark } = branch.context;
-    const maxForwards = (numberOf(request, "max-forwards") ?? 71) - 1;
+    const maxForwards = maxForwardsOf(request) - 1;
     const recordRoutes =
       DIALOG_FORMING.has(request.method) && toTagOf(request) === undefined ? this.#faces(request, from, hop) : [];
     const copy = copyFor(request, hop, { maxForwards, maxBreadth, recordRoutes }, this.#realm);
@@ -321,10 +347,8 @@ export class SipProxy {
     }
   }
 
-  #refuse(request: SipRequest, id: ServerTxId, status: number, fields: readonly (readonly [string, string])[] = []): void {
-    const answer = response(request, status);
-    for (const [name, value] of fields) answer.headers.add(name, value);
-    this.#ports.transactions.respond(id, answer);
+  #refuse(request: SipRequest, id: ServerTxId, status: number): void {
+    this.#ports.transactions.respond(id, response(request, status));
   }
 
   /** What decides where it is sent: its address-of-record and its Routes. Of this run, so that no other's looks like it. */

@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { LIMITS } from "#base/limits.ts";
 import { SAFE, type Ticket } from "#base/ticket.ts";
 import { request } from "../wire/builders.ts";
-import type { SipRequest, SipResponse } from "../wire/message.ts";
+import type { NameAddr, SipRequest, SipResponse } from "../wire/message.ts";
 import { sipUri } from "../wire/uri.ts";
-import type { Binding, BindingRow, BindingTable } from "./location.ts";
+import { type Binding, type BindingRow, type BindingTable, Location, routesTo } from "./location.ts";
 import type { Flow, TransportName } from "./ports.ts";
 import { Registrar, type RegistrarConfig } from "./registrar.ts";
 
@@ -62,8 +62,24 @@ function registrar(config: Partial<RegistrarConfig> = {}) {
   const table = new MemoryTable();
   let drawn = 0;
   const host = { nowMs: () => table.nowMs, random: (octets: number) => new Uint8Array(octets).fill(++drawn) };
-  const make = () => new Registrar({ table, host }, { domain: "tv.example", ...config });
-  return { table, make, service: make() };
+  /** Of WebSockets, by the `edge` that they get here. */
+  const flows = new Map<string, Flow>();
+  const edgeOf = (_register: SipRequest, _contact: NameAddr, flow: Flow): string | undefined => {
+    if (flow.transport !== "ws") return undefined;
+    flows.set(flow.id, flow);
+    return flow.id;
+  };
+  const flowOf = ({ value }: BindingRow): Flow | "gone" | undefined => {
+    const [first] = routesTo(value);
+    return first?.startsWith("ws") ? (flows.get(first) ?? "gone") : undefined;
+  };
+  const service = new Registrar({ table, host, edgeOf, flowOf }, { domain: "tv.example", ...config });
+  const close = (id: string): void => {
+    const gone = flows.get(id);
+    flows.delete(id);
+    if (gone) service.onFlowClosed(gone);
+  };
+  return { table, service, close };
 }
 let cseq = 0;
 interface Wish {
@@ -91,10 +107,7 @@ test("a contact is bound, told with its lifetime, and found (RFC 3261 §10.3)", 
   assert.equal(response.status, 200);
   assert.deepEqual(contactsIn(response), ["<sip:alice@10.0.0.7:5070>;q=0.5;expires=3600"]);
   const [row] = service.location.bindings(AOR);
-  assert.deepEqual(
-    [row?.value.contact, row?.value.received],
-    ["<sip:alice@10.0.0.7:5070>;q=0.5", "sip:10.0.0.7:5070;transport=udp"],
-  );
+  assert.deepEqual([row?.value.contact, row?.value.edge], ["<sip:alice@10.0.0.7:5070>;q=0.5", undefined]);
 });
 test("without Contact the bindings are told with what is left of them (RFC 3261 §10.3 step 8)", () => {
   const { service, table } = registrar();
@@ -171,6 +184,14 @@ test("within a Call-ID only a higher CSeq changes a binding, whole or not at all
   assert.equal(service.onRegister(REGISTER(["<sip:a@1>;expires=0"], { cseq: 11 }), flow(), "alice").response.status, 200);
   assert.deepEqual(service.location.bindings(AOR), []);
 });
+test("asked again because the answer was lost, the same CSeq changes it: a lower one does not (PROTOCOL §9)", () => {
+  const { service } = registrar();
+  const ask = (contact: string, cseq: number, isRepeat?: boolean): number =>
+    service.onRegister(REGISTER([contact], { cseq }), flow(), "alice", isRepeat).response.status;
+  assert.deepEqual([ask("<sip:a@1>", 10), ask("<sip:a@1>", 9, true), ask("<sip:a@1>", 10, true)], [200, 500, 200]);
+  assert.equal(ask("<sip:a@1>;expires=0", 10, true), 200);
+  assert.deepEqual(service.location.bindings(AOR), []);
+});
 test("another Call-ID may begin anew, and its row still is the later one (RFC 3261 §10.3, DESIGN §5)", () => {
   const { service } = registrar();
   service.onRegister(REGISTER(["<sip:a@1>"], { cseq: 10 }), flow(), "alice");
@@ -210,7 +231,7 @@ test("instance and reg-id name the binding: a new flow replaces the old (RFC 562
   service.onRegister(REGISTER([`<sip:a@3>;${INSTANCE};reg-id=2`], { callId: "2", more: OUTBOUND }), flow("ws-3", "ws"), "alice");
   const rows = service.location.bindings(AOR);
   assert.deepEqual(
-    rows.map((row) => [row.value.contact.slice(0, 9), service.flowOf(row)?.id]),
+    rows.map(({ value }) => [value.contact.slice(0, 9), value.edge]),
     [
       ["<sip:a@2>", "ws-2"],
       ["<sip:a@3>", "ws-3"],
@@ -258,14 +279,31 @@ test("Path is kept in its order and told back (RFC 3327 §5.3)", () => {
   assert.deepEqual(service.location.bindings(AOR)[0]?.value.path, wants);
 });
 test("what was registered on a connection goes with it (RFC 5626 §5.3)", () => {
-  const { service } = registrar();
+  const { service, table, close } = registrar();
   service.onRegister(REGISTER(["<sip:a@r.invalid;transport=ws>"]), flow("ws-1", "ws"), "alice");
   service.onRegister(REGISTER(["<sip:a@2>"]), flow("udp-2"), "alice");
-  service.onFlowClosed(flow("ws-1", "ws"));
+  table.tell();
+  close("ws-1");
   assert.deepEqual(
     service.location.bindings(AOR).map(({ value }) => value.contact),
     ["<sip:a@2>"],
   );
+});
+test("so does what another server registered, by a Path that begins here, even where that is heard later (PROTOCOL §9)", () => {
+  const { service, table, close } = registrar();
+  const bound = () => service.location.bindings(AOR).length;
+  const away = (cseq: number): void => {
+    const value = { aor: AOR, contact: "<sip:a@r.invalid>", callId: "1", cseq, path: ["ws-1"] };
+    service.location.put("away", value, cseq, 60);
+  };
+  service.onRegister(REGISTER(["<sip:a@r.invalid;transport=ws>"]), flow("ws-1", "ws"), "alice");
+  away(1);
+  table.tell();
+  close("ws-1");
+  assert.equal(bound(), 0);
+  away(2);
+  table.tell();
+  assert.equal(bound(), 0);
 });
 test("what the table tells late changes nothing that is known already (DESIGN §5)", () => {
   const { service, table } = registrar();
@@ -281,13 +319,10 @@ test("what the table tells late changes nothing that is known already (DESIGN §
   table.tell();
   assert.equal(bound(), 0);
 });
-test("a server that starts again finds the bindings, and no flow of its former run (DESIGN §5)", () => {
-  const { service, make } = registrar();
+test("a server that starts again finds the bindings (DESIGN §5)", () => {
+  const { service, table } = registrar();
   service.onRegister(REGISTER(["<sip:a@1>"]), flow(), "alice");
-  const again = make();
-  const [row] = again.location.bindings(AOR);
-  assert.ok(row);
-  assert.equal(again.flowOf(row), undefined);
+  assert.equal(new Location(table).bindings(AOR).length, 1);
 });
 test("the answer's ticket is safe when every row is (DESIGN §5, the gate)", () => {
   const { service, table } = registrar();

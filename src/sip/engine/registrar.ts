@@ -6,7 +6,7 @@ import type { Clock, Entropy } from "#host/host.ts";
 import { response } from "../wire/builders.ts";
 import { parseNumber } from "../wire/lex.ts";
 import type { NameAddr, SipRequest, SipResponse } from "../wire/message.ts";
-import { formatUri, sameUri, sipUri } from "../wire/uri.ts";
+import { formatUri, sameUri } from "../wire/uri.ts";
 import {
   callIdOf,
   contactsOf,
@@ -28,6 +28,8 @@ export interface RegistrarPorts {
   readonly host: Pick<Clock, "nowMs"> & Pick<Entropy, "random">;
   /** The binding's `edge`: what the proxy at this server wants to be reached by. */
   readonly edgeOf?: (register: SipRequest, contact: NameAddr, flow: Flow) => string | undefined;
+  /** The flow of a binding that is reached by one of this server, whoever is its registrar; `"gone"` = it was. */
+  readonly flowOf?: (row: BindingRow) => Flow | "gone" | undefined;
 }
 export interface RegistrarConfig {
   /** Whose addresses-of-record these are. */
@@ -46,6 +48,13 @@ export interface Registered {
 }
 
 const SUPPORTED = ["path", "outbound"];
+interface Asked {
+  readonly request: SipRequest;
+  readonly aor: string;
+  /** What is bound so far. */
+  readonly rows: readonly BindingRow[];
+  readonly isRepeat: boolean;
+}
 /** One Contact of the request, and the binding it is about. */
 interface Change {
   readonly key: string;
@@ -70,9 +79,8 @@ export class Registrar {
   readonly #minSec: number;
   readonly #defaultSec: number;
   readonly #maxSec: number;
-  /** This run of this server: flows of others, or from before a restart, mean nothing here. */
-  readonly #run: string;
-  readonly #flows = new Map<string, Flow>();
+  /** Ids of flows of this server, by the keys of the bindings that are reached by them. */
+  readonly #flows = new Map<string, string>();
 
   constructor(ports: RegistrarPorts, config: RegistrarConfig) {
     this.#ports = ports;
@@ -80,20 +88,15 @@ export class Registrar {
     this.#minSec = config.minExpiresSec ?? 60;
     this.#defaultSec = config.defaultExpiresSec ?? 3_600;
     this.#maxSec = config.maxExpiresSec ?? 7_200;
-    this.#run = hex(ports.host.random(8));
     this.location = new Location(ports.table);
-    ports.table.onChange((key) => {
-      if (ports.table.get(key)?.value.flow.startsWith(this.#run) !== true) this.#flows.delete(key);
-    });
+    ports.table.onChange((key) => this.#noteFlow(key));
   }
 
-  /** The flow that a binding was made on, where that was here and has not closed (RFC 5626 §5.3). */
-  flowOf(binding: BindingRow): Flow | undefined {
-    return this.#flows.get(binding.key);
-  }
-
-  /** A REGISTER of `user`, who has been authenticated and may speak for `sip:user@domain` alone. */
-  onRegister(request: SipRequest, flow: Flow, user: string): Registered {
+  /**
+   * A REGISTER of `user`, who has been authenticated and may speak for `sip:user@domain` alone. `isRepeat`: another registrar
+   * may have done what it asks for, and the answer was lost.
+   */
+  onRegister(request: SipRequest, flow: Flow, user: string, isRepeat = false): Registered {
     const to = toOf(request)?.uri;
     const unknown = unsupported(request, SUPPORTED);
     if (unknown.length > 0) return this.#refuse(request, { status: 420, headers: [["Unsupported", unknown.join(", ")]] });
@@ -102,7 +105,7 @@ export class Registrar {
     if (to.user !== user) return this.#refuse(request, { status: 403 });
     const aor = aorOf(to);
     const rows = this.location.bindings(aor);
-    const changes = this.#changes(request, aor, rows);
+    const changes = this.#changes({ request, aor, rows, isRepeat });
     if (isFault(changes)) return this.#refuse(request, changes);
     const tickets = changes.map((change) => this.#apply(change, request, flow, aor));
     return { response: this.#ok(request, rows, changes), ticket: tickets.length === 0 ? SAFE : allSafe(tickets) };
@@ -110,19 +113,28 @@ export class Registrar {
 
   /** A connection is gone: what was registered on it cannot be reached any more (RFC 5626 §5.3). */
   onFlowClosed(flow: Flow): void {
-    for (const [key, { id }] of this.#flows) if (id === flow.id) this.location.remove(key);
+    for (const [key, id] of this.#flows) if (id === flow.id) this.location.remove(key);
+  }
+  /** What is told of a binding late may be told after its flow has closed. */
+  #noteFlow(key: string): void {
+    const row = this.#ports.table.get(key);
+    const flow = row && this.#ports.flowOf?.(row);
+    if (flow === "gone") this.location.remove(key);
+    else if (flow) this.#flows.set(key, flow.id);
+    else this.#flows.delete(key);
   }
 
   /** All changes that the request asks for, or why there are none: it is processed whole or not at all (§10.3). */
-  #changes(request: SipRequest, aor: string, rows: readonly BindingRow[]): readonly Change[] | Fault {
+  #changes(asked: Asked): readonly Change[] | Fault {
+    const { request, rows } = asked;
     const contacts = contactsOf(request);
     if (contacts === undefined) return { status: 400, reason: "Malformed Contact" };
-    if (contacts === "*") return this.#removal(request, rows);
+    if (contacts === "*") return this.#removal(asked);
     if (nameAddrsOf(request, "path") === undefined) return { status: 400, reason: "Malformed Path" };
     const outbound = hopsAllowOutbound(request);
     const changes: Change[] = [];
     for (const contact of contacts) {
-      const change = this.#change(request, aor, contact, outbound, rows);
+      const change = this.#change(asked, contact, outbound);
       if (isFault(change)) return change;
       if (changes.some(({ key }) => key === change.key)) return { status: 400, reason: "Same Contact Twice" };
       changes.push(change);
@@ -135,17 +147,19 @@ export class Registrar {
   }
 
   /** `Contact: *` (§10.3 step 6). */
-  #removal(request: SipRequest, rows: readonly BindingRow[]): readonly Change[] | Fault {
+  #removal(asked: Asked): readonly Change[] | Fault {
+    const { request, rows } = asked;
     const alone = request.headers.list("contact").length === 1;
     if (!alone || numberOf(request, "expires") !== 0) return { status: 400, reason: "Contact * Needs Expires 0" };
-    if (rows.some((row) => isOutOfOrder(request, row))) return { status: 500, reason: "Out Of Order" };
+    if (rows.some((row) => isOutOfOrder(asked, row))) return { status: 500, reason: "Out Of Order" };
     return rows.flatMap((before): Change | [] => {
       const contact = parseNameAddr(before.value.contact);
       return contact ? { key: before.key, before, expiresSec: 0, contact, instance: undefined, regId: undefined } : [];
     });
   }
 
-  #change(request: SipRequest, aor: string, contact: NameAddr, outbound: boolean, rows: readonly BindingRow[]): Change | Fault {
+  #change(asked: Asked, contact: NameAddr, outbound: boolean): Change | Fault {
+    const { request, aor, rows } = asked;
     const wishSec = parseNumber(paramText(contact.params, "expires") ?? "") ?? numberOf(request, "expires") ?? this.#defaultSec;
     if (wishSec > 0 && wishSec < this.#minSec) return { status: 423, headers: [["Min-Expires", String(this.#minSec)]] };
     const instance = paramText(contact.params, "+sip.instance");
@@ -159,7 +173,7 @@ export class Registrar {
         ? value.regId === undefined && sameContact(value.contact, contact)
         : value.regId === regId && value.instance === instance,
     );
-    if (before && isOutOfOrder(request, before)) return { status: 500, reason: "Out Of Order" };
+    if (before && isOutOfOrder(asked, before)) return { status: 500, reason: "Out Of Order" };
     const name = regId === undefined ? formatUri(contact.uri) : `${instance};${regId}`;
     const expiresSec = Math.min(wishSec, this.#maxSec);
     return { key: before?.key ?? `${aor} ${name}`, before, expiresSec, contact, instance, regId };
@@ -178,16 +192,10 @@ export class Registrar {
       ...(instance !== undefined && { instance }),
       ...(regId !== undefined && { regId }),
       path: request.headers.list("path"),
-      received: formatUri(
-        sipUri({ host: hostInUri(flow.remote.host), port: flow.remote.port, params: new Map([["transport", flow.transport]]) }),
-      ),
-      flow: `${this.#run}/${flow.id}`,
       ...(edge !== undefined && { edge }),
     };
     const order = before ? Math.max(cseq, before.order + 1) : cseq; // another Call-ID may count from 1
-    const ticket = this.location.put(key, value, order, change.expiresSec);
-    this.#flows.set(key, flow);
-    return ticket;
+    return this.location.put(key, value, order, change.expiresSec);
   }
 
   #ok(request: SipRequest, rows: readonly BindingRow[], changes: readonly Change[]): SipResponse {
@@ -219,9 +227,11 @@ export class Registrar {
   }
 }
 
-/** Within one Call-ID only a higher CSeq changes anything (§10.3 step 7). */
-const isOutOfOrder = (request: SipRequest, { value }: BindingRow): boolean =>
-  value.callId === callIdOf(request) && (cseqOf(request)?.number ?? 0) <= value.cseq;
+/** Within one Call-ID only a higher CSeq changes anything (§10.3 step 7); the same one is this very request, asked again. */
+function isOutOfOrder({ request, isRepeat }: Asked, { value }: BindingRow): boolean {
+  const cseq = cseqOf(request)?.number ?? 0;
+  return value.callId === callIdOf(request) && (isRepeat ? cseq < value.cseq : cseq <= value.cseq);
+}
 
 /** The registrar is the first hop, or the first hop says in its Path that it keeps flows (RFC 5626 §6). */
 function hopsAllowOutbound(request: SipRequest): boolean {
@@ -233,7 +243,6 @@ function sameContact(text: string, contact: NameAddr): boolean {
   const uri = parseNameAddr(text)?.uri;
   return uri !== undefined && sameUri(uri, contact.uri);
 }
-const hostInUri = (host: string): string => (host.includes(":") ? `[${host}]` : host);
 const without = (params: NameAddr["params"], name: string): NameAddr["params"] =>
   new Map([...params].filter(([key]) => key !== name));
 const withExpires = (contact: NameAddr, expiresSec: number): string =>

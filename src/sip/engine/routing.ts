@@ -2,8 +2,9 @@
 
 import { octetsOfAddress } from "#base/ip.ts";
 import { LIMITS } from "#base/limits.ts";
+import { response } from "../wire/builders.ts";
 import { Headers } from "../wire/headers.ts";
-import type { SipRequest, SipUri } from "../wire/message.ts";
+import type { SipRequest, SipResponse, SipUri } from "../wire/message.ts";
 import { formatNameAddr, nameAddr, numberOf, parseNameAddr } from "../wire/values.ts";
 import type { Destination, TransportName } from "./ports.ts";
 
@@ -115,6 +116,19 @@ function strictly(request: SipRequest): SipRequest {
   if (first === undefined || first.uri.params.has("lr")) return request;
   request.headers.replaceFirst("route").add("route", formatNameAddr(nameAddr(request.uri)));
   return { ...request, uri: first.uri };
+}
+
+/** Hops that the request may still take, this one included (§16.6 step 3). */
+export const maxForwardsOf = (request: SipRequest): number => numberOf(request, "max-forwards") ?? 71;
+
+/** The answer to what no proxy may send on (§16.3 steps 3 and 5): we know no option tag for proxies. */
+export function refusalOf(request: SipRequest): SipResponse | undefined {
+  if (maxForwardsOf(request) === 0) return response(request, 483);
+  const unknown = request.headers.list("proxy-require");
+  if (unknown.length === 0) return undefined;
+  const answer = response(request, 420);
+  answer.headers.add("unsupported", unknown.join(", "));
+  return answer;
 }
 
 /** How many branches at once the request may still make (RFC 5393 §5.3.3). */

@@ -4,11 +4,12 @@ import { aorOf } from "#sip/engine/location.ts";
 import type { NatKeeper } from "#sip/engine/nat-keeper.ts";
 import type { ClientTxId, Flow, ServerTxId, TransactionPort, TransactionUser } from "#sip/engine/ports.ts";
 import type { SipProxy } from "#sip/engine/proxy.ts";
+import type { RegisterRelay } from "#sip/engine/register-relay.ts";
 import type { Registrar } from "#sip/engine/registrar.ts";
 import { response } from "#sip/wire/builders.ts";
 import type { SipRequest, SipResponse, SipUri } from "#sip/wire/message.ts";
 import { sipUri } from "#sip/wire/uri.ts";
-import { fromOf, toTagOf } from "#sip/wire/values.ts";
+import { fromOf, toOf, toTagOf } from "#sip/wire/values.ts";
 import type { Directory } from "./directory.ts";
 
 export interface DsServerPorts {
@@ -16,13 +17,14 @@ export interface DsServerPorts {
   readonly calls: Calls;
   readonly proxy: SipProxy;
   readonly registrar: Registrar;
+  readonly registerRelay: RegisterRelay;
   readonly natKeeper: NatKeeper;
   readonly challenger: Challenger;
   readonly directory: Directory;
   /** Whether a URI is this server's: the domain, one of its own names or addresses (PROTOCOL §9). */
   readonly isHere: (uri: SipUri) => boolean;
   readonly domain: string;
-  /** Whether another DS sends it and vouches for its From. */
+  /** Whether another DS sends it and vouches for its From (To of a REGISTER). */
   readonly isPeer: (request: SipRequest) => boolean;
   /** Tags of responses outside dialogs. */
   readonly tag: () => string;
@@ -79,12 +81,13 @@ export class DsServer implements TransactionUser {
     if (!this.#ports.proxy.onCancel(id)) this.#ports.calls.onCancel(id);
   }
   onResponse(answer: SipResponse, id: ClientTxId, flow: Flow): void {
-    const { proxy, natKeeper, calls } = this.#ports;
-    if (!proxy.onResponse(answer, id) && !natKeeper.onResponse(answer, id)) calls.onResponse(answer, id, flow);
+    const { proxy, registerRelay, natKeeper, calls } = this.#ports;
+    if (proxy.onResponse(answer, id) || registerRelay.onResponse(answer, id) || natKeeper.onResponse(answer, id)) return;
+    calls.onResponse(answer, id, flow);
   }
   onFailure(id: ClientTxId, cause: "timeout" | "transport"): void {
-    const { proxy, natKeeper, calls } = this.#ports;
-    if (!proxy.onFailure(id, cause) && !natKeeper.onFailure(id)) calls.onFailure(id, cause);
+    const { proxy, registerRelay, natKeeper, calls } = this.#ports;
+    if (!proxy.onFailure(id, cause) && !registerRelay.onFailure(id) && !natKeeper.onFailure(id)) calls.onFailure(id, cause);
   }
   onSettled(id: ClientTxId): void {
     this.#ports.proxy.onSettled(id);
@@ -123,10 +126,9 @@ export class DsServer implements TransactionUser {
   }
 
   #register(request: SipRequest, id: ServerTxId, flow: Flow): void {
-    const user = this.#authenticated(request, id, flow, "server");
-    if (user === undefined) return;
-    const { response: answer, ticket } = this.#ports.registrar.onRegister(request, flow, user);
-    this.#ports.transactions.respond(id, answer, ticket);
+    const isVouched = this.#ports.isPeer(request);
+    const user = isVouched ? toOf(request)?.uri.user : this.#authenticated(request, id, flow, "server");
+    if (user !== undefined) this.#ports.registerRelay.onRegister({ request, id, flow, user }, isVouched);
   }
 
   /** The sender has shown that he is one of the domain's users; otherwise the request has been answered. */

@@ -52,7 +52,6 @@ export interface PeerPort {
 }
 export interface Contact {
   readonly target: SipUri;
-  readonly route: readonly NameAddr[];
   readonly via: Destination;
 }
 

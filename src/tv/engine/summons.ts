@@ -96,7 +96,6 @@ export class Summons implements PlacedCall {
       target: contact.target,
       from: nameAddr(sipUri({ user, host: domain })),
       to: nameAddr(sipUri({ user: channel.name, host: domain })),
-      route: contact.route,
       via: contact.via,
       contact: this.#ports.contact(contact.via),
       headers: [["Session-ID", sessionId]] as const,
