@@ -1,5 +1,5 @@
 import type { DigestAlgorithm } from "#host/host.ts";
-import { concat } from "./bytes.ts";
+import { concat, hex, utf8 } from "./bytes.ts";
 
 /**
  * MD5 (RFC 1321) and SHA-256 (FIPS 180-4) in one shot, and HMAC over them (RFC 2104): for pages served without TLS, where
@@ -17,6 +17,14 @@ export function hmac(algorithm: DigestAlgorithm, key: Uint8Array, bytes: Uint8Ar
   const inner = digest(algorithm, concat([block.map((octet) => octet ^ 0x36), bytes]));
   return digest(algorithm, concat([block.map((octet) => octet ^ 0x5c), inner]));
 }
+
+/** What a host offers of it. */
+export const HASHES = {
+  digest,
+  hmac,
+  digestHex: (algorithm: DigestAlgorithm, text: string): string => hex(digest(algorithm, utf8(text))),
+  hmacHex: (algorithm: DigestAlgorithm, key: Uint8Array, text: string): string => hex(hmac(algorithm, key, utf8(text))),
+} as const;
 
 const MD5_START = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476];
 const MD5_SHIFTS = [

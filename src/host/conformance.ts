@@ -439,7 +439,9 @@ const CASES: Record<string, Case> = {
   "digests, HMACs and random octets": async ({ host }) => {
     assert.equal(hex(host.digest("MD5", utf8("abc"))), "900150983cd24fb0d6963f7d28e17f72");
     assert.equal(hex(host.digest("SHA-256", utf8("abc"))), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert.equal(host.digestHex("SHA-256", "é"), hex(host.digest("SHA-256", utf8("é"))));
     const mac = host.hmac("SHA-256", utf8("Jefe"), utf8("what do ya want for nothing?"));
+    assert.equal(host.hmacHex("SHA-256", utf8("Jefe"), "what do ya want for nothing?"), hex(mac));
     assert.equal(hex(mac), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
     const draws = new Set(Array.from({ length: 1_000 }, () => hex(host.random(8))));
     assert.equal(draws.size, 1_000);

@@ -35,6 +35,9 @@ export interface Entropy {
   random(octets: number): Uint8Array;
   digest(algorithm: DigestAlgorithm, bytes: Uint8Array): Uint8Array;
   hmac(algorithm: DigestAlgorithm, key: Uint8Array, bytes: Uint8Array): Uint8Array;
+  /** The same of a text (UTF-8), in hex: what SIP asks for several times a message, and a machine can do in one go. */
+  digestHex(algorithm: DigestAlgorithm, text: string): string;
+  hmacHex(algorithm: DigestAlgorithm, key: Uint8Array, text: string): string;
 }
 
 export interface DatagramBind extends Address {

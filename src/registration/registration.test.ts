@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hex, utf8 } from "#base/bytes.ts";
-import { digest, hmac } from "#base/hash.ts";
+import { digest, HASHES } from "#base/hash.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Clock, Entropy } from "#host/host.ts";
 import { InProcessCarrier, type Json, OverlayNode, type RoleName } from "#overlay/index.ts";
@@ -41,8 +41,7 @@ function stage(net: SimNetwork = simNetwork(1)) {
     wallMs: () => machine.wallMs() + wall.aheadMs,
     timer: (atMs, fire) => machine.timer(atMs, fire),
     random: (octets) => machine.random(octets),
-    digest,
-    hmac,
+    ...HASHES,
   };
   const placement = new Placement([{ ds: "ds2", prefix: "10.2.0.0/16" }]);
   const quick = quickPasswords(host);

@@ -1,10 +1,9 @@
-import { digest, hmac } from "#base/hash.ts";
+import { HASHES } from "#base/hash.ts";
 import { isWildcard } from "#host/addresses.ts";
 import type {
   Address,
   DatagramBind,
   DatagramHandlers,
-  DigestAlgorithm,
   Handshake,
   Host,
   Listener,
@@ -54,6 +53,11 @@ export class SimHost implements Host {
   #nextPort = FIRST_FREE_PORT;
 
   /** `life` counts the machine's starts: a restarted one must not draw its old ids again. */
+  readonly digest = HASHES.digest;
+  readonly hmac = HASHES.hmac;
+  readonly digestHex = HASHES.digestHex;
+  readonly hmacHex = HASHES.hmacHex;
+
   constructor(fabric: Fabric, name: string, address: string, life: number, disk: Disk) {
     this.#fabric = fabric;
     this.name = name;
@@ -88,14 +92,6 @@ export class SimHost implements Host {
 
   random(octets: number): Uint8Array {
     return this.#random.bytes(octets);
-  }
-
-  digest(algorithm: DigestAlgorithm, bytes: Uint8Array): Uint8Array {
-    return digest(algorithm, bytes);
-  }
-
-  hmac(algorithm: DigestAlgorithm, key: Uint8Array, bytes: Uint8Array): Uint8Array {
-    return hmac(algorithm, key, bytes);
   }
 
   datagram(bind: DatagramBind, handlers: DatagramHandlers): SimDatagrams {

@@ -1,4 +1,4 @@
-import { digest, hmac } from "#base/hash.ts";
+import { HASHES } from "#base/hash.ts";
 import { LIMITS } from "#base/limits.ts";
 import { addressOfUrl } from "../addresses.ts";
 import { closeError, NORMAL_CLOSE } from "../close-codes.ts";
@@ -11,8 +11,7 @@ export function browserHost(): BrowserHost {
   return {
     ...platformClock,
     random: (octets) => crypto.getRandomValues(new Uint8Array(octets)),
-    digest,
-    hmac,
+    ...HASHES,
     connectMessages,
   };
 }

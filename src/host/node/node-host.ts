@@ -26,6 +26,8 @@ export function nodeHost(options: NodeHostOptions = {}): NodeHost {
     random: pooledRandom(),
     digest: (algorithm, bytes) => hash(ALGORITHMS[algorithm], bytes, "buffer"),
     hmac: (algorithm, key, bytes) => createHmac(ALGORITHMS[algorithm], key).update(bytes).digest(),
+    digestHex: (algorithm, text) => hash(ALGORITHMS[algorithm], text),
+    hmacHex: (algorithm, key, text) => createHmac(ALGORITHMS[algorithm], key).update(text).digest("hex"),
     datagram: (bind, handlers) => new NodeDatagrams(bind, handlers, counters),
     listen: (bind, streamOptions, handlers) => listenStreams(bind, streamOptions, handlers, counters),
     connect: (to, streamOptions, handlers) => connectStream(to, streamOptions, handlers, counters),

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hex } from "#base/bytes.ts";
-import { digest, hmac } from "#base/hash.ts";
+import { HASHES } from "#base/hash.ts";
 import type { Entropy } from "#host/host.ts";
 import { ha1s, newDeviceSecret, newSession, sessionHash } from "./secrets.ts";
 
-const entropyOf = (octets: readonly number[]): Entropy => ({ random: () => Uint8Array.from(octets), digest, hmac });
+const entropyOf = (octets: readonly number[]): Entropy => ({ random: () => Uint8Array.from(octets), ...HASHES });
 
 for (const [octets, secret] of [
   [new Array(16).fill(0), "0000-0000-0000-0000-0000-0000-00"],

@@ -2,7 +2,7 @@
  * Digest access authentication (RFC 3261 §22, RFC 7616, RFC 8760): the challenger of a server and the answers of a client.
  * Algorithms: SHA-256 and MD5; protection: qop=auth.
  */
-import { hex, utf8 } from "#base/bytes.ts";
+import { hex } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Clock, DigestAlgorithm, Entropy } from "#host/host.ts";
 import type { HeaderField } from "../wire/headers.ts";
@@ -11,12 +11,11 @@ import type { SipRequest, SipResponse } from "../wire/message.ts";
 import { formatUri } from "../wire/uri.ts";
 import type { Credentials } from "./call-types.ts";
 
-type Hasher = Pick<Entropy, "digest">;
-const hash = (hasher: Hasher, algorithm: DigestAlgorithm, value: string): string => hex(hasher.digest(algorithm, utf8(value)));
+type Hasher = Pick<Entropy, "digestHex">;
 
 /** H(user:realm:secret) in hex: what a server keeps instead of the secret (RFC 7616 §3.4.2). */
 export const ha1 = (hasher: Hasher, algorithm: DigestAlgorithm, user: string, realm: string, secret: string): string =>
-  hash(hasher, algorithm, `${user}:${realm}:${secret}`);
+  hasher.digestHex(algorithm, `${user}:${realm}:${secret}`);
 
 /** What a digest is made of besides H(A1). `nc` and `cnonce` only where the server offered qop. */
 export interface DigestInput {
@@ -27,9 +26,9 @@ export interface DigestInput {
 }
 /** The `response` parameter: with qop=auth, or as RFC 2069 had it where no qop was offered (RFC 7616 §3.4.1). */
 export function digestResponse(hasher: Hasher, algorithm: DigestAlgorithm, a1: string, input: DigestInput): string {
-  const a2 = hash(hasher, algorithm, `${input.method}:${input.uri}`);
+  const a2 = hasher.digestHex(algorithm, `${input.method}:${input.uri}`);
   const middle = input.counted ? `${input.nonce}:${input.counted.nc}:${input.counted.cnonce}:auth` : input.nonce;
-  return hash(hasher, algorithm, `${a1}:${middle}:${a2}`);
+  return hasher.digestHex(algorithm, `${a1}:${middle}:${a2}`);
 }
 
 type DigestParams = ReadonlyMap<string, string>;
@@ -170,7 +169,7 @@ export class Challenger {
     return `${claim}-${this.#mac(claim)}`;
   }
   #mac(claim: string): string {
-    return hex(this.#ports.host.hmac("SHA-256", this.#key, utf8(`sip nonce ${claim}`))).slice(0, MAC_DIGITS);
+    return this.#ports.host.hmacHex("SHA-256", this.#key, `sip nonce ${claim}`).slice(0, MAC_DIGITS);
   }
   /** When an operator's server made this nonce, ms of `wallMs`; `undefined` when none did, or too long ago. */
   #issuedMs(nonce: string): number | undefined {
@@ -184,27 +183,34 @@ export class Challenger {
 
 /**
  * The highest nonce count taken with each nonce (RFC 7616 §3.4.5). Only credentials that were right come here, so that
- * strangers cannot fill it. When it is full the oldest entry goes, and with it every unknown nonce that is no younger.
+ * strangers cannot fill it. When it is full the older half goes, and with it every unknown nonce that is no younger.
  */
 class NonceCounts {
-  readonly #taken = new Map<string, { readonly issuedMs: number; nc: number }>();
+  #younger = new Map<string, { nc: number }>();
+  #older: ReadonlyMap<string, { nc: number }> = new Map();
+  #youngestMs = -Infinity; // of all that are known
+  #youngestOlderMs = -Infinity;
   #forgottenMs = -Infinity;
 
   take(nonce: string, issuedMs: number, nc: number): boolean {
-    const known = this.#taken.get(nonce);
+    const known = this.#younger.get(nonce) ?? this.#older.get(nonce);
     if (known) {
       if (nc <= known.nc) return false;
       known.nc = nc;
       return true;
     }
     if (issuedMs <= this.#forgottenMs) return false;
-    for (const [oldest, { issuedMs: oldestMs }] of this.#taken) {
-      if (this.#taken.size < LIMITS.sipNonces) break;
-      this.#taken.delete(oldest);
-      this.#forgottenMs = Math.max(this.#forgottenMs, oldestMs);
-    }
-    this.#taken.set(nonce, { issuedMs, nc });
+    if (this.#younger.size >= LIMITS.sipNonces / 2) this.#forgetOlder();
+    this.#younger.set(nonce, { nc });
+    this.#youngestMs = Math.max(this.#youngestMs, issuedMs);
     return true;
+  }
+
+  #forgetOlder(): void {
+    this.#forgottenMs = this.#youngestOlderMs;
+    this.#older = this.#younger;
+    this.#youngestOlderMs = this.#youngestMs;
+    this.#younger = new Map();
   }
 }
 

@@ -12,11 +12,11 @@ const MAC_DIGITS = 20; // 80 bits, as in the RFC's example
 export class FlowTokens {
   /** The scope of Path entries: every request for the binding. No Call-ID has a blank in it. */
   static readonly PATH = "for path";
-  readonly #host: Pick<Entropy, "hmac">;
+  readonly #host: Pick<Entropy, "hmacHex">;
   readonly #key: Uint8Array;
 
   /** Who has the same key reads the same tokens. */
-  constructor(host: Pick<Entropy, "hmac">, key: Uint8Array) {
+  constructor(host: Pick<Entropy, "hmacHex">, key: Uint8Array) {
     this.#host = host;
     this.#key = key;
   }
@@ -33,6 +33,6 @@ export class FlowTokens {
   }
 
   #mac(scope: string, flowId: string): string {
-    return hex(this.#host.hmac("SHA-256", this.#key, utf8(`flow token ${scope} ${flowId}`))).slice(0, MAC_DIGITS);
+    return this.#host.hmacHex("SHA-256", this.#key, `flow token ${scope} ${flowId}`).slice(0, MAC_DIGITS);
   }
 }
