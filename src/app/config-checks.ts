@@ -3,7 +3,7 @@ import { topologyFaults } from "#broker/index.ts";
 import { isWildcard } from "#host/addresses.ts";
 import { type Address, showAddress } from "#host/host.ts";
 import { Placement } from "#registration/index.ts";
-import { brokerOfEdge, databaseOf, edgeCopsOf, pemOf, topologyOf } from "./config.ts";
+import { brokerOfEdge, databaseOf, edgeCopsOf, pemOf, topologyOf, unicastPortsOf } from "./config.ts";
 import type { Config } from "./config-schema.ts";
 
 /** Something wrong, and the path of the value that is. */
@@ -25,6 +25,7 @@ export function allFaults({ value, faults, placeOf }: ParsedConfig<Config>): rea
     ...repeatedIds(value),
     ...repeatedPorts(listenPorts(value)),
     ...missingPeers(value),
+    ...unusablePorts(value),
     ...(isReadable
       ? [...missingRoles(value), ...certificates(value), ...value.broker.flatMap(topology), ...accounts(value)]
       : []),
@@ -37,7 +38,7 @@ export function allFaults({ value, faults, placeOf }: ParsedConfig<Config>): rea
 }
 const lineOf = ({ place }: ConfigFault): number => (place && "line" in place ? place.line : 0);
 
-/** Every port that the process opens. Those for ingest are opened by and by. */
+/** Every port that the process opens. Those for streams are opened by and by. */
 export function listenPorts({ ds, edge, broker, web, admin }: Config): readonly ListenPort[] {
   const tcp = (path: string, at: Address): ListenPort => ({ path, protocol: "TCP", at });
   return [
@@ -48,19 +49,25 @@ export function listenPorts({ ds, edge, broker, web, admin }: Config): readonly 
     ...edge.flatMap(({ cops, media }, at) => [
       tcp(`edge[${at}].cops`, cops),
       tcp(`edge[${at}].media.ws`, media.ws),
-      ...ingestPorts(media, `edge[${at}].media`),
+      ...streamPorts(media, `edge[${at}].media`),
     ]),
     ...broker.map(({ cops }, at) => tcp(`broker[${at}].cops`, cops)),
     ...web.map(({ listen }, at) => tcp(`web[${at}].listen`, listen)),
     ...(admin ? [tcp("admin", admin)] : []),
   ];
 }
-function ingestPorts({ address: host, ingestFirst, ingestCount }: Config["edge"][number]["media"], path: string): ListenPort[] {
-  return Array.from({ length: ingestCount }, (_, at) => ({
-    path: `${path}.ingestFirst`,
-    protocol: "UDP" as const,
-    at: { host, port: ingestFirst + at },
-  }));
+function streamPorts(media: Config["edge"][number]["media"], path: string): ListenPort[] {
+  const range = (name: string, first: number, length: number): ListenPort[] =>
+    Array.from({ length }, (_, at) => ({
+      path: `${path}.${name}`,
+      protocol: "UDP",
+      at: { host: media.address, port: first + at },
+    }));
+  const unicast = unicastPortsOf(media);
+  return [
+    ...range("ingestFirst", media.ingestFirst, media.ingestCount),
+    ...range("unicastFirst", unicast.first, 2 * unicast.count),
+  ];
 }
 
 function repeatedIds({ ds, edge, broker, registration, web }: Config): Finding[] {
@@ -92,6 +99,15 @@ function repeatedPorts(ports: readonly ListenPort[]): Finding[] {
     });
   }
   return findings;
+}
+
+function unusablePorts({ edge }: Config): Finding[] {
+  return edge.flatMap(({ media }, at) => {
+    const path = `edge[${at}].media.unicastFirst`;
+    const { first, count } = unicastPortsOf(media);
+    if (first % 2 !== 0) return [{ path, message: `${first} is odd: RTP has even ports (RFC 3550 §11)` }];
+    return first + 2 * count > 65_536 ? [{ path, message: `${count} viewers from port ${first} on are too many` }] : [];
+  });
 }
 
 function missingPeers(config: Config): Finding[] {

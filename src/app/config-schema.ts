@@ -86,6 +86,19 @@ const MEDIA = {
       default: 100,
       doc: "How many ports from there on: channels on air at this edge at once.",
     },
+    unicastFirst: {
+      ...PORT,
+      optional: true,
+      doc: "First UDP port, even, that viewers with a stream of their own are sent from; absent, the next one after those for ingest.",
+    },
+    unicastCount: {
+      kind: "whole",
+      unit: "",
+      least: 0,
+      most: 30_000,
+      default: 100,
+      doc: "How many such viewers at once: each has two ports, RTP and RTCP.",
+    },
   },
 } as const satisfies GroupKey;
 

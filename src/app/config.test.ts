@@ -62,6 +62,16 @@ const CASES: { name: string; text: string; wants: (string | RegExp)[] }[] = [
     wants: [/edge\[1\]\.media\.ingestFirst: UDP 127\.0\.1\.1:6159 is used twice, by edge\[0\]\.media\.ingestFirst as well$/],
   },
   {
+    name: "an odd port for RTP (RFC 3550 §11)",
+    text: changed("unicastFirst: 6260", "unicastFirst: 6261"),
+    wants: [/edge\[0\]\.media\.unicastFirst: 6261 is odd/],
+  },
+  {
+    name: "ports for unicast viewers beyond the last port",
+    text: changed("unicastFirst: 6260", "unicastFirst: 65400"),
+    wants: [/edge\[0\]\.media\.unicastFirst: 100 viewers from port 65400 on are too many/],
+  },
+  {
     name: "a name used twice",
     text: changed("id: ds2", "id: ds1"),
     wants: [/ds\[1\]\.id: ds1 is the name of ds\[0\]\.id already$/],

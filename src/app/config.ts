@@ -56,6 +56,11 @@ export function originsOf({ origins, web }: Config): readonly string[] {
     ),
   ];
 }
+/** RTP has even ports (RFC 3550 §11). */
+export function unicastPortsOf(media: Config["edge"][number]["media"]): EdgeConfig["unicastPorts"] {
+  const next = media.ingestFirst + media.ingestCount;
+  return { first: media.unicastFirst ?? next + (next % 2), count: media.unicastCount };
+}
 /** Where the DS finds its edge. */
 export function edgeCopsOf({ edge, edgeCops }: Config["ds"][number], config: Config): Address | undefined {
   return edgeCops ?? config.edge.find(({ id }) => id === edge)?.cops;
@@ -117,6 +122,7 @@ function edgeOf(edge: Config["edge"][number], config: Config, origins: readonly 
     mediaAddress: media.address,
     multicastInterface: media.multicastInterface ?? media.address,
     ingestPorts: { first: media.ingestFirst, count: media.ingestCount },
+    unicastPorts: unicastPortsOf(media),
     mediaWs: media.ws,
     origins,
   };

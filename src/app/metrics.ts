@@ -130,6 +130,7 @@ const EDGES: readonly Metric[] = [
   stream("stream_packets_malformed_total", "Packets that were no RTP with MPEG-TS: dropped.", ({ malformed }) => malformed),
   stream("stream_jitter_seconds", "Interarrival jitter (RFC 3550 §6.4.1).", ({ jitterMs }) => jitterMs / MS_PER_SEC),
   stream("stream_unicast_viewers", "Viewers with a stream of their own.", ({ unicastSinks }) => unicastSinks),
+  stream("stream_unicast_strays_total", "Datagrams to their ports that were not theirs: dropped.", ({ strays }) => strays),
   stream("stream_websocket_viewers", "Pages that take the stream.", ({ messageSinks }) => messageSinks),
   stream("stream_skips_total", "How often a slow page was skipped to a key frame.", ({ skips }) => skips),
   stream("stream_skipped_bytes_total", "Octets that slow pages were not sent.", ({ skippedBytes }) => skippedBytes),

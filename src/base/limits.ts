@@ -124,6 +124,16 @@ export const LIMITS = {
   /** How long a token of a WebSocket is good, and a viewer may be without one (PROTOCOL §3, §12). ms, 1,000..60,000. */
   mediaTokenMs: 10_000,
   mediaGoneMs: 10_000,
+  /** A viewer with a stream of his own may show by a packet within this time that he is at another port (PROTOCOL §13). ms, 1,000..60,000. */
+  unicastLatchMs: 5_000,
+  /** So many sends in a row that came back, over so long, and he is gone; longer between two, and a new row begins. 2..100; ms, 1,000..60,000 each. */
+  unicastRefusals: 3,
+  unicastRefusedMs: 1_000,
+  unicastRefusalGapMs: 3_000,
+  /** Without RTCP for so long, after there was some, he is gone too: five intervals at least (RFC 3550 §6.2.1). ms, 30,000..300,000. */
+  rtcpSilentMs: 30_000,
+  /** How far apart a viewer's own reports are on average (RFC 3550 §6.2). ms, 5,000..30,000. */
+  rtcpEveryMs: 5_000,
   /** Without a packet for so long the broadcaster of an ingest is taken to be gone. ms, 2,000..60,000. */
   ingestSilentMs: 10_000,
   /** The same before its first packet: a broadcaster may ring so long before he sends (PROTOCOL §5). ms, 10,000..300,000. */

@@ -42,9 +42,10 @@ export interface BroadcasterAgentUser {
 
 const DYNAMIC_PORTS = { first: 49_152, count: 16_384 } as const; // RFC 6335 §6
 
-function dynamicPort(host: Host, localHost: string): Address {
+/** An even one, whose next is for RTCP (RFC 3550 §11). */
+function rtpPort(host: Host, localHost: string): Address {
   const [high = 0, low = 0] = host.random(2);
-  return { host: localHost, port: DYNAMIC_PORTS.first + ((high * 256 + low) % DYNAMIC_PORTS.count) };
+  return { host: localHost, port: DYNAMIC_PORTS.first + (((high * 256 + low) & ~1) % DYNAMIC_PORTS.count) };
 }
 
 /** Whoever takes no calls has no `onInvite`. */
@@ -83,7 +84,7 @@ export class ViewerAgent {
     this.#identity = identity;
     this.#delivery = delivery;
     this.#user = user;
-    this.#at = dynamicPort(host, identity.localHost);
+    this.#at = rtpPort(host, identity.localHost);
     this.#viewer = new Viewer({
       invite: (channel, body, replaces) =>
         this.#line.invite({ to: channel, ...(body && { body }), ...(replaces !== undefined && { replaces }) }),
@@ -135,7 +136,7 @@ export class ViewerAgent {
       const source =
         stream.form === "multicast"
           ? ({ kind: "group", group: stream.group, source: stream.source } as const)
-          : ({ kind: "ingest", at: this.#at, senderHost: stream.source.host } as const);
+          : ({ kind: "unicast", at: this.#at, from: stream.source } as const);
       const multicastInterface =
         this.#delivery.form === "multicast" ? this.#delivery.multicastInterface : this.#identity.localHost;
       const packets = (octets: Uint8Array): void => this.#user.onPackets(octets);

@@ -2,14 +2,14 @@ import { Deadlines, type Timed } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { JoinGrant, JoinRequest, ProvisionGrant, ProvisionRequest } from "#cops/engine/iptv.ts";
 import type { Attributes, Handle, PepConnection } from "#cops/engine/types.ts";
-import type { Clock } from "#host/host.ts";
+import type { Address, Clock } from "#host/host.ts";
 
 export interface Holder {
   readonly pep: PepConnection;
   readonly handle: Handle;
 }
 /** What whoever asks was granted before; an edge that was restarted gives the same again (PROTOCOL §7). */
-export type Claim = Partial<Pick<ProvisionGrant & JoinGrant, "group" | "ingest" | "token">>;
+export type Claim = Partial<Pick<ProvisionGrant & JoinGrant, "group" | "source" | "ingest" | "token">>;
 interface Held extends Timed {
   readonly claim: Claim | undefined;
   /** Who asked last; `undefined` while nobody does: an orphan. */
@@ -25,6 +25,8 @@ export interface Provision extends Held {
 export interface Join extends Held {
   readonly kind: "admission-source" | "admission-sink";
   readonly request: JoinRequest;
+  /** The pair of ports that a unicast stream is sent from. */
+  unicastAt: Address | undefined;
   /** Its handle at the broker; `undefined` while the broker is away. */
   asked: Handle | undefined;
   /** Decided here while the broker was away, and not confirmed since (RFC 2748 §2.2.7). */
@@ -78,7 +80,7 @@ export class Holdings {
     return provision;
   }
   addJoin(kind: Join["kind"], request: JoinRequest, claim: Claim | undefined, holder: Holder): Join {
-    const join: Join = { kind, request, asked: undefined, isLocal: false, ...undecided(claim) };
+    const join: Join = { kind, request, unicastAt: undefined, asked: undefined, isLocal: false, ...undecided(claim) };
     this.#joins[kind].set(request.joinId, join);
     this.adopt(join, holder);
     return join;

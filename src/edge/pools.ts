@@ -46,22 +46,27 @@ export class GroupPool {
   }
 }
 
-/** UDP ports of one address. */
+/** UDP ports of one address: one each, or with `step` 2 the first of a pair each. */
 export class PortPool {
   readonly #host: string;
   readonly #first: number;
+  readonly #step: number;
   readonly #pool: Pool;
-  constructor(host: string, first: number, count: number) {
+  constructor(host: string, first: number, count: number, step = 1) {
     this.#host = host;
     this.#first = first;
+    this.#step = step;
     this.#pool = new Pool(count);
   }
   take(wanted?: Address): Address | undefined {
-    const at = this.#pool.take(wanted?.host === this.#host ? wanted.port - this.#first : NaN);
-    return at === undefined ? undefined : { host: this.#host, port: this.#first + at };
+    const at = this.#pool.take(wanted?.host === this.#host ? this.#placeOf(wanted) : NaN);
+    return at === undefined ? undefined : { host: this.#host, port: this.#first + this.#step * at };
   }
-  give({ port }: Address): void {
-    this.#pool.give(port - this.#first);
+  give(taken: Address): void {
+    this.#pool.give(this.#placeOf(taken));
+  }
+  #placeOf({ port }: Address): number {
+    return (port - this.#first) / this.#step;
   }
 }
 

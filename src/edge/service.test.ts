@@ -121,12 +121,12 @@ edgeTest("takes one copy of a channel for all, until the last has gone", (bench)
   bench.policed().joined("h1", "j1");
   bench.joined("h2", "j2", { delivery: "unicast", unicastTo: "127.0.0.7:6000" });
   assert.deepEqual([...bench.media.streams.keys()], ["tv2"]);
-  assert.deepEqual(bench.media.streams.get("tv2")?.sinks, new Map([["j2", "127.0.0.7:6000"]]));
+  assert.deepEqual(bench.media.streams.get("tv2")?.sinks, new Map([["j2", "127.0.0.1:41000 to 127.0.0.7:6000"]]));
   assert.deepEqual(bench.ds.grant(1, "h2"), {
     kbps: 1_000,
     parentEdge: "edge2",
     group: "232.0.1.0:5004",
-    source: "127.0.0.1:5000",
+    source: "127.0.0.1:41000",
   });
   bench.edge.onDelete(1, "h1", "tear");
   assert.equal(bench.media.streams.size, 1);

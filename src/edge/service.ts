@@ -26,6 +26,7 @@ import {
   type PepConnection,
   type PepPort,
   type PepUser,
+  type ReportKind,
 } from "#cops/engine/types.ts";
 import { readAddress } from "#host/addresses.ts";
 import { type Address, type Clock, type Entropy, showAddress, type Timer } from "#host/host.ts";
@@ -143,8 +144,12 @@ export class Edge implements PdpUser, PepUser, MediaUser {
     }
   }
 
-  /** What a DS makes of a grant changes nothing here: it returns what it cannot use by DRQ. */
-  onReport(): void {}
+  /** The viewer has acknowledged: what is his own may come. What cannot be used is returned by DRQ. */
+  onReport(pep: PepConnection, handle: Handle, kind: ReportKind): void {
+    const held = this.#holdings.heldAs({ pep, handle });
+    if (kind === "success" && held?.kind === "admission-sink" && held.unicastAt)
+      this.#ports.media.beginUnicast(held.request.channel, held.request.joinId);
+  }
 
   onDelete(pep: PepConnection, handle: Handle, reason: DeleteReason): void {
     const held = this.#holdings.heldAs({ pep, handle });
@@ -356,6 +361,7 @@ export class Edge implements PdpUser, PepUser, MediaUser {
     const common = { kbps, group, source: this.#config.mediaAddress, ...(parentEdge !== undefined && { parentEdge }) };
     if (join.kind === "admission-sink") carried.takers.add(join);
     const where = join.kind === "admission-sink" ? this.#addSink(join, carried) : {};
+    if (typeof where === "string") return where;
     this.#grant(join, joinGrantAttributes({ ...common, ...where }));
     return undefined;
   }
@@ -372,16 +378,17 @@ export class Edge implements PdpUser, PepUser, MediaUser {
     if (stale) this.#endStream(stale);
     return this.#streams.openCopy(request.channel, addressOf(request.coreGroup), request.coreSource, wantedBy(join));
   }
-  #addSink({ request, claim }: Join, { channel }: Carried<Join>): Partial<JoinGrant> {
+  #addSink(join: Join, carried: Carried<Join>): Partial<JoinGrant> | Refusal {
+    const { request, claim } = join;
     const { joinId, delivery, unicastTo } = request;
     if (delivery === "multicast") return {};
     if (delivery === "websocket") {
       const token = claim?.token ?? `${this.#config.id}.${hex(this.#entropy.random(TOKEN_OCTETS))}`;
-      this.#ports.media.addWebSocket(channel, joinId, token);
+      this.#ports.media.addWebSocket(carried.channel, joinId, token);
       return { token, mediaBase: this.#config.mediaBase };
     }
-    this.#ports.media.addUnicast(channel, joinId, addressOf(unicastTo ?? ""));
-    return { source: showAddress(this.#ports.media.output) };
+    join.unicastAt = this.#streams.addUnicast(carried, joinId, addressOf(unicastTo ?? ""), readAddress(claim?.source ?? ""));
+    return join.unicastAt ? { source: showAddress(join.unicastAt) } : REFUSAL.unicastFull;
   }
 
   // ------------------------------------------------------------------ reservations
@@ -416,7 +423,8 @@ export class Edge implements PdpUser, PepUser, MediaUser {
     const { channel, joinId, delivery } = join.request;
     const carried = this.#streams.get(channel);
     if (carried?.takers.delete(join)) {
-      if (delivery !== "multicast") this.#ports.media.removeSink(channel, joinId);
+      if (join.unicastAt) this.#streams.removeUnicast(carried, joinId, join.unicastAt);
+      if (delivery === "websocket") this.#ports.media.removeSink(channel, joinId);
       if (carried.takers.size === 0 && carried.source.kind === "group") this.#streams.close(channel);
     }
     if (join.asked === undefined) return;

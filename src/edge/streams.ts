@@ -22,18 +22,22 @@ export interface Wanted {
 export interface StreamsConfig {
   readonly mediaAddress: string;
   readonly ingestPorts: { readonly first: number; readonly count: number };
+  /** Pairs for viewers with a stream of their own: the first port, even, and how many viewers. */
+  readonly unicastPorts: { readonly first: number; readonly count: number };
 }
 
-/** What the edge carries, and the addresses for it: a group and, where the stream enters, an ingest port. */
+/** What the edge carries, and the addresses for it: a group, an ingest port where a stream enters, a pair for each unicast viewer. */
 export class Streams<Taker> {
   readonly #media: MediaPort;
   readonly #ingest: PortPool;
+  readonly #unicast: PortPool;
   readonly #carried = new Map<string, Opened<Taker>>(); // by channel
   #groups = new GroupPool("0.0.0.0", 0, 0);
 
-  constructor(media: MediaPort, { mediaAddress, ingestPorts }: StreamsConfig) {
+  constructor(media: MediaPort, { mediaAddress, ingestPorts, unicastPorts }: StreamsConfig) {
     this.#media = media;
     this.#ingest = new PortPool(mediaAddress, ingestPorts.first, ingestPorts.count);
+    this.#unicast = new PortPool(mediaAddress, unicastPorts.first, unicastPorts.count, 2);
   }
 
   /** Streams that are carried already keep the group they have. */
@@ -59,6 +63,17 @@ export class Streams<Taker> {
   /** One copy from another edge (PROTOCOL §8). */
   openCopy(channel: string, group: Address, source: string, wanted: Wanted): Carried<Taker> | "no-group" {
     return this.#open(channel, { kind: "group", group, source }, wanted) ?? "no-group";
+  }
+
+  /** Lets one viewer take the stream at ports of his own; `undefined` when all are taken. */
+  addUnicast({ channel }: Carried<Taker>, sink: string, to: Address, wanted: Address | undefined): Address | undefined {
+    const at = this.#unicast.take(wanted);
+    if (at) this.#media.addUnicast(channel, sink, at, to);
+    return at;
+  }
+  removeUnicast({ channel }: Carried<Taker>, sink: string, at: Address): void {
+    this.#media.removeSink(channel, sink);
+    this.#unicast.give(at);
   }
 
   close(channel: string): void {

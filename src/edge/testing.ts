@@ -34,6 +34,7 @@ export const CONFIG: EdgeServiceConfig = {
   id: "edge1",
   mediaAddress: "127.0.0.1",
   ingestPorts: { first: 40_000, count: 4 },
+  unicastPorts: { first: 41_000, count: 2 },
   mediaBase: "ws://127.0.0.1:8000",
 };
 export function provision(joinId: string, more: Partial<ProvisionRequest> = {}): CopsRequest {
@@ -57,7 +58,6 @@ export function join(joinId: string, more: Partial<JoinRequest> = {}, kind: Cops
 }
 
 export class FakeMedia implements MediaPort {
-  readonly output = { host: "127.0.0.1", port: 5_000 };
   readonly streams = new Map<
     string,
     { readonly source: StreamSource; readonly group: string; readonly sinks: Map<string, string> }
@@ -71,14 +71,20 @@ export class FakeMedia implements MediaPort {
   close(stream: string): void {
     if (!this.streams.delete(stream)) throw new Error(`${stream} is not open`);
   }
-  addUnicast(stream: string, sink: string, to: Address): void {
-    this.#add(stream, sink, showAddress(to));
+  readonly begun = new Set<string>(); // unicast sinks
+  addUnicast(stream: string, sink: string, at: Address, to: Address): void {
+    this.#add(stream, sink, `${showAddress(at)} to ${showAddress(to)}`);
+  }
+  beginUnicast(stream: string, sink: string): void {
+    if (!this.streams.get(stream)?.sinks.has(sink)) throw new Error(`${stream} has no sink ${sink}`);
+    this.begun.add(sink);
   }
   addWebSocket(stream: string, sink: string, token: string): void {
     this.#add(stream, sink, token);
   }
   removeSink(stream: string, sink: string): void {
     if (!this.streams.get(stream)?.sinks.delete(sink)) throw new Error(`${stream} has no sink ${sink}`);
+    this.begun.delete(sink);
   }
   carriedBytes(stream: string): number {
     if (!this.streams.has(stream)) throw new Error(`${stream} is not open`);

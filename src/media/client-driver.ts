@@ -1,4 +1,6 @@
-import type { Address, Clock, DatagramBind, DatagramPort, Host, Timer } from "#host/host.ts";
+import { hex, NO_BYTES } from "#base/bytes.ts";
+import { LIMITS } from "#base/limits.ts";
+import type { Address, Clock, DatagramBind, DatagramHandlers, DatagramPort, Host, Timer } from "#host/host.ts";
 import { CleanStart } from "./engine/clean-start.ts";
 import type { Clip } from "./engine/clip.ts";
 import { LiveSource } from "./engine/live-source.ts";
@@ -6,6 +8,8 @@ import { LoopedSource } from "./engine/looped-source.ts";
 import { Receiver, type ReceiverStats } from "./engine/receiver.ts";
 import { openSource, randomRtpStart } from "./sockets.ts";
 import type { StreamSource } from "./types.ts";
+import { rtcpOf } from "./unicast-sink.ts";
+import { type ReportBlock, writeReceiverReport } from "./wire/rtcp.ts";
 
 /** One timer of the host for one machine. Deadlines of packets are finer than a wheel's slots. */
 class Alarm {
@@ -114,13 +118,57 @@ export class RtpLiveSender {
   }
 }
 
-/** A viewer's receiver: a group with its only source (RFC 4607), or a unicast port; TS octets in order out. */
+/** Where a viewer's stream comes from: a group, or `from` the sender of a stream of his own to his port `at`, an even one. */
+export type ViewerSource =
+  | Extract<StreamSource, { readonly kind: "group" }>
+  | { readonly kind: "unicast"; readonly at: Address; readonly from: Address };
+
+/** Tells the sender of a unicast stream now and then that it is received, and how (RFC 3550 §6.4.2). */
+class ReportSender {
+  readonly #host: Host;
+  readonly #to: Address;
+  readonly #report: () => ReportBlock | undefined;
+  readonly #ssrc: number;
+  readonly #cname: string;
+  readonly #port: DatagramPort;
+  readonly #alarm: Alarm;
+
+  /** Between the RTCP ports that belong to RTP's `at` and `to`. */
+  constructor(host: Host, at: Address, to: Address, report: () => ReportBlock | undefined, failed: (error: Error) => void) {
+    this.#host = host;
+    this.#to = rtcpOf(to);
+    this.#report = report;
+    this.#ssrc = randomRtpStart(host).ssrc;
+    this.#cname = hex(host.random(12)); // one a session (RFC 7022 §4.2)
+    this.#alarm = new Alarm(host, () => this.#due());
+    this.#port = host.datagram(rtcpOf(at), { datagram: () => undefined, failed });
+    this.#wait();
+  }
+  stop(): void {
+    this.#alarm.cancel();
+    this.#port.close();
+  }
+
+  #due(): void {
+    this.#port.send(writeReceiverReport(this.#ssrc, this.#cname, this.#report()), this.#to);
+    this.#wait();
+  }
+  /** By chance, so that many receivers do not fall into step (RFC 3550 §6.3.1). */
+  #wait(): void {
+    const [octet = 0] = this.#host.random(1);
+    const share = (0.5 + octet / 255) / (Math.E - 1.5);
+    this.#alarm.set(this.#host.nowMs() + LIMITS.rtcpEveryMs * share);
+  }
+}
+
+/** A viewer's receiver: a group with its only source (RFC 4607), or a unicast stream; TS octets in order out. */
 export class RtpReceiver {
   readonly #host: Host;
   readonly #receiver: Receiver;
   readonly #start = new CleanStart();
   readonly #packets: (packets: Uint8Array) => void;
   readonly #port: DatagramPort;
+  readonly #reports: ReportSender | undefined;
   readonly #alarm: Alarm;
 
   /**
@@ -129,30 +177,43 @@ export class RtpReceiver {
    */
   constructor(
     host: Host,
-    source: StreamSource,
+    source: ViewerSource,
     multicastInterface: string,
     packets: (packets: Uint8Array) => void,
     failed: (error: Error) => void,
   ) {
     this.#host = host;
     this.#packets = packets;
-    const senderHost = source.kind === "group" ? source.source : source.senderHost;
+    const senderHost = source.kind === "group" ? source.source : source.from.host;
     this.#receiver = new Receiver({ senderHost, lockSsrc: false });
     this.#alarm = new Alarm(host, () => this.#deliver(this.#receiver.step(host.nowMs())));
-    this.#port = openSource(host, source, multicastInterface, {
+    const handlers = {
       datagram: (bytes, from) => this.#deliver(this.#receiver.datagram(bytes, from, host.nowMs())),
       failed,
-    });
+    } satisfies DatagramHandlers;
+    if (source.kind === "group") this.#port = openSource(host, source, multicastInterface, handlers);
+    else {
+      const { at, from } = source;
+      this.#port = host.datagram(at, { ...handlers, bound: () => this.#greet(from) });
+      this.#reports = new ReportSender(host, at, from, () => this.#receiver.report(), failed);
+    }
   }
 
   get stats(): ReceiverStats {
     return this.#receiver.stats;
   }
 
-  /** Leaves the group and closes the socket. */
+  /** Leaves the group and closes the sockets. */
   stop(): void {
     this.#alarm.cancel();
+    this.#reports?.stop();
     this.#port.close();
+  }
+
+  /** Hears the sender alone; an empty datagram opens the way through a NAT (RFC 6263 §4.1) and shows where to send (PROTOCOL §13). */
+  #greet(from: Address): void {
+    this.#port.connect(from);
+    this.#port.send(NO_BYTES, from);
   }
 
   #deliver(inOrder: readonly Uint8Array[]): void {

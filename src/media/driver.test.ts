@@ -5,7 +5,16 @@ import { SILENT } from "#base/log.ts";
 import type { Address, Host } from "#host/host.ts";
 import { type SimNetwork, simTest } from "#sim/index.ts";
 import { PATTERN_PID } from "./engine/test-pattern.ts";
-import { type Clip, MediaDriver, RtpReceiver, RtpSender, readClip, type StreamSource, testPattern } from "./index.ts";
+import {
+  type Clip,
+  MediaDriver,
+  RtpReceiver,
+  RtpSender,
+  readClip,
+  type StreamSource,
+  testPattern,
+  type ViewerSource,
+} from "./index.ts";
 import { writeRtp } from "./wire/rtp.ts";
 import { PID, parseTsPacket, TS_PACKET_BYTES } from "./wire/ts.ts";
 
@@ -64,7 +73,7 @@ interface Watching {
   readonly receiver: RtpReceiver;
   readonly packets: Uint8Array[];
 }
-function receive(host: Host, address: string, source: StreamSource): Watching {
+function receive(host: Host, address: string, source: ViewerSource): Watching {
   const packets: Uint8Array[] = [];
   return { receiver: new RtpReceiver(host, source, address, (octets) => packets.push(octets), fail), packets };
 }
@@ -113,8 +122,10 @@ simTest("ingest, core group, local group and unicast carry the clip octet by oct
   two.media.open("bob-tv", { kind: "group", group: GROUP, source: "127.0.1.1" }, LOCAL_GROUP);
   const watching = receive(alice, "127.0.2.5", { kind: "group", group: LOCAL_GROUP, source: "127.0.2.1" });
   const unicastAt = { host: "127.0.2.6", port: 7_000 };
-  const listening = receive(phone, "127.0.2.6", { kind: "ingest", at: unicastAt, senderHost: "127.0.2.1" });
-  two.media.addUnicast("bob-tv", "phone", unicastAt);
+  const pair = { host: "127.0.2.1", port: 8_000 };
+  const listening = receive(phone, "127.0.2.6", { kind: "unicast", at: unicastAt, from: pair });
+  two.media.addUnicast("bob-tv", "phone", pair, unicastAt);
+  two.media.beginUnicast("bob-tv", "phone");
   net.run(10);
   const sender = send(bob, BOB);
   net.run(5_000);

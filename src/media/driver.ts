@@ -15,6 +15,7 @@ import {
 import { MAX_QUEUED_BYTES, type RelayStats, RelayStream } from "./engine/relay-stream.ts";
 import { openSource, randomRtpStart } from "./sockets.ts";
 import type { MediaPort, MediaUser, StreamId, StreamSource } from "./types.ts";
+import { UnicastSink } from "./unicast-sink.ts";
 
 export interface MediaConfig {
   /** Address of RTP in and out; the only source of this edge's groups. */
@@ -33,6 +34,8 @@ export interface MediaConfig {
 export interface StreamReport extends RelayStats {
   readonly stream: StreamId;
   readonly group: Address;
+  /** Datagrams to unicast viewers' ports that were none of theirs. */
+  readonly strays: number;
 }
 
 interface Carried {
@@ -41,6 +44,8 @@ interface Carried {
   readonly relay: RelayStream;
   readonly input: DatagramPort;
   readonly viewers: Map<string, Viewer>;
+  readonly unicast: Map<string, UnicastSink>;
+  strays: number;
   wheelAtMs: number;
 }
 /** Since when an ingest is waited for. */
@@ -68,13 +73,13 @@ export class MediaDriver implements MediaPort {
   readonly #failed: (what: string, error: Error) => void;
   readonly #log: Logger;
   readonly #output: DatagramPort;
-  #outputAt: Address;
   readonly #listener: Listener;
   readonly #streams = new Map<StreamId, Carried>();
   readonly #tokens = new Map<string, Viewer>(); // not used yet
   readonly #reorders: Deadlines<Carried>;
   readonly #absences: Deadlines<Viewer>;
   readonly #silences: Deadlines<Silence>;
+  readonly #unicast: Deadlines<UnicastSink>;
 
   /** `failed` is told of a socket that could not be had or broke. */
   constructor(host: Host, config: MediaConfig, user: MediaUser, failed: (what: string, error: Error) => void) {
@@ -86,26 +91,16 @@ export class MediaDriver implements MediaPort {
     this.#reorders = new Deadlines<Carried>(host, (carried, nowMs) => this.#stepped(carried, nowMs));
     this.#absences = new Deadlines<Viewer>(host, (viewer, nowMs) => this.#absent(viewer, nowMs));
     this.#silences = new Deadlines<Silence>(host, (silence, nowMs) => this.#silent(silence, nowMs));
-    this.#outputAt = { host: config.address, port: 0 };
+    this.#unicast = new Deadlines<UnicastSink>(host, (sink, nowMs) => sink.step(nowMs));
     this.#output = host.datagram(
       { host: config.address, port: 0, multicastInterface: config.multicastInterface },
-      {
-        bound: (at) => {
-          this.#outputAt = at;
-        },
-        datagram: () => undefined,
-        failed: (error) => failed("media output", error),
-      },
+      { datagram: () => undefined, failed: (error) => failed("media output", error) },
     );
     this.#listener = host.listenMessages(
       config.ws,
       { protocols: [], maxMessageBytes: LIMITS.mediaMessageBytes, maxQueuedBytes: MAX_QUEUED_BYTES },
       { accept: (handshake) => this.#accept(handshake), failed: (error) => failed("media WebSocket listener", error) },
     );
-  }
-
-  get output(): Address {
-    return this.#outputAt;
   }
 
   open(stream: StreamId, source: StreamSource, group: Address): void {
@@ -128,7 +123,8 @@ export class MediaDriver implements MediaPort {
       },
       failed: (error) => this.#failed(`stream ${stream}`, error),
     });
-    const carried: Carried = { id: stream, group, relay, input, viewers: new Map(), wheelAtMs: Infinity };
+    const sinks = { viewers: new Map(), unicast: new Map(), strays: 0 };
+    const carried: Carried = { id: stream, group, relay, input, ...sinks, wheelAtMs: Infinity };
     this.#streams.set(stream, carried);
     this.#log.info("stream opened", { stream, from: source.kind, group: showAddress(group) });
     if (source.kind === "group") return;
@@ -143,12 +139,29 @@ export class MediaDriver implements MediaPort {
     carried.input.close();
     this.#reorders.delete(carried);
     for (const viewer of [...carried.viewers.values()]) this.#forget(viewer);
+    for (const sink of carried.unicast.values()) sink.stop();
     const { packets, lost, sent } = carried.relay.stats;
     this.#log.info("stream closed", { stream, packets, lost, sent });
   }
 
-  addUnicast(stream: StreamId, sink: string, to: Address): void {
-    this.#carried(stream).relay.addUnicast(sink, to);
+  addUnicast(stream: StreamId, sink: string, at: Address, to: Address): void {
+    const carried = this.#carried(stream);
+    if (carried.unicast.has(sink)) throw new Error(`Stream ${stream} has a unicast viewer ${sink} already`);
+    const own = new UnicastSink(this.#host, this.#unicast, at, to, {
+      gone: () => {
+        this.removeSink(stream, sink);
+        this.#user.onSinkGone(stream, sink);
+      },
+      stray: () => {
+        carried.strays++;
+      },
+    });
+    carried.unicast.set(sink, own);
+    carried.relay.addUnicast(sink, own);
+  }
+
+  beginUnicast(stream: StreamId, sink: string): void {
+    this.#carried(stream).unicast.get(sink)?.begin();
   }
 
   addWebSocket(stream: StreamId, sink: string, token: string): void {
@@ -166,6 +179,8 @@ export class MediaDriver implements MediaPort {
     const carried = this.#streams.get(stream);
     const viewer = carried?.viewers.get(sink);
     if (viewer) this.#forget(viewer);
+    carried?.unicast.get(sink)?.stop();
+    carried?.unicast.delete(sink);
     carried?.relay.removeSink(sink);
   }
 
@@ -175,7 +190,7 @@ export class MediaDriver implements MediaPort {
 
   /** What is carried now, in the order of opening. */
   streams(): readonly StreamReport[] {
-    return Array.from(this.#streams.values(), ({ id, group, relay }) => ({ stream: id, group, ...relay.stats }));
+    return Array.from(this.#streams.values(), ({ id, group, relay, strays }) => ({ stream: id, group, strays, ...relay.stats }));
   }
 
   /** Closes every stream and both sockets. */
@@ -186,6 +201,7 @@ export class MediaDriver implements MediaPort {
     this.#reorders.clear();
     this.#absences.clear();
     this.#silences.clear();
+    this.#unicast.clear();
   }
 
   #carried(stream: StreamId): Carried {

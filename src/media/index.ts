@@ -1,5 +1,5 @@
 /** Streams: RTP with MPEG-TS, groups, relays, the cached group of pictures, and both ends of a viewing. */
-export { RtpLiveSender, RtpReceiver, RtpSender } from "./client-driver.ts";
+export { RtpLiveSender, RtpReceiver, RtpSender, type ViewerSource } from "./client-driver.ts";
 export { type MediaConfig, MediaDriver, type StreamReport } from "./driver.ts";
 export { CleanEnd } from "./engine/clean-end.ts";
 export { type Clip, ClipFault, type ReadClip, readClip } from "./engine/clip.ts";

@@ -14,13 +14,13 @@ export type StreamSource =
   | { readonly kind: "group"; readonly group: Address; readonly source: string };
 
 export interface MediaPort {
-  /** Where what is sent comes from; port 0 until the socket is bound, right after the start. */
-  readonly output: Address;
   /** Starts carrying a stream: takes it from `source`, sends it to `group`. Stream ids are unique. */
   open(stream: StreamId, source: StreamSource, group: Address): void;
   close(stream: StreamId): void;
-  /** Sends to one viewer from now on; `sink` names it. */
-  addUnicast(stream: StreamId, sink: string, to: Address): void;
+  /** A pair of ports for one viewer, RTP at `at` (even) and RTCP above it; `sink` names it. Only his host `to` is heard. */
+  addUnicast(stream: StreamId, sink: string, at: Address, to: Address): void;
+  /** Sends to him from now on; before, he may not want it yet. Harmless for who has begun. */
+  beginUnicast(stream: StreamId, sink: string): void;
   /** Lets one WebSocket with this token take the stream once, within 10 s; PAT, PMT and the cached GOP first. */
   addWebSocket(stream: StreamId, sink: string, token: string): void;
   removeSink(stream: StreamId, sink: string): void;
@@ -28,7 +28,10 @@ export interface MediaPort {
   carriedBytes(stream: StreamId): number;
 }
 export interface MediaUser {
-  /** A WebSocket sink went and did not come for 10 s, or its token was never used: nobody takes it (PROTOCOL §12). */
+  /**
+   * Nobody takes it any more (PROTOCOL §12): a WebSocket went and did not come for 10 s, or its token was never used; at a
+   * unicast viewer's nobody listens, or his reports have stopped.
+   */
   onSinkGone(stream: StreamId, sink: string): void;
   /** An ingest had no packet for `LIMITS.ingestAwaitedMs` since it was opened or `ingestSilentMs` since its last: its broadcaster is gone. */
   onSourceSilent(stream: StreamId): void;

@@ -95,6 +95,7 @@ class Site {
         mediaAddress: address,
         multicastInterface: address,
         ingestPorts: { first: 40_000, count: 10 },
+        unicastPorts: { first: 41_000, count: 10 },
         mediaWs: { host: address, port: 8_000 },
         origins: [],
         ...this.#keyed,

@@ -56,6 +56,8 @@ export interface EdgeConfig {
   readonly multicastInterface: string;
   /** First of the UDP ports for ingest, and how many. */
   readonly ingestPorts: { readonly first: number; readonly count: number };
+  /** First of the UDP ports for unicast viewers, even, and how many viewers: two ports each. */
+  readonly unicastPorts: { readonly first: number; readonly count: number };
   /** WebSocket delivery. */
   readonly mediaWs: Address;
   readonly origins: readonly string[];

@@ -40,6 +40,7 @@ const WS_PORT = 5061;
 const COPS_PORT = 3288;
 const MEDIA_PORT = 5063;
 const INGEST_PORTS = { first: 6000, count: 100 };
+const UNICAST_PORTS = { first: 7000, count: 100 };
 const ACCESS_KBPS = 100_000;
 const CORE_KBPS = 1_000_000;
 const LINE_KBPS = 10_000;
@@ -229,6 +230,7 @@ function planWorld(options: WorldOptions): OperatorPlan {
       mediaAddress: host,
       multicastInterface: host,
       ingestPorts: INGEST_PORTS,
+      unicastPorts: UNICAST_PORTS,
       mediaWs: { host, port: MEDIA_PORT },
       origins: [],
     })),

@@ -78,6 +78,7 @@ export const REFUSAL = {
   noGroup: "no-group",
   rateTooHigh: "rate-too-high",
   ingestFull: "ingest-full",
+  unicastFull: "unicast-full", // no ports for another viewer with a stream of his own
   unknownEdge: "unknown-edge",
   mediaGone: "media-gone", // unsolicited: nobody takes the stream any more
   preempted: "preempted",

@@ -11,6 +11,11 @@ export interface RelayPorts {
   send(datagram: Uint8Array, to: Address): void;
 }
 
+/** One viewer's own; the octets stay as they are. */
+export interface UnicastPort {
+  send(datagram: Uint8Array): void;
+}
+
 /** Random beginnings of a stream's own numbers (RFC 3550 §5.1). */
 export interface RtpStart {
   readonly ssrc: number; // 32 bits
@@ -39,7 +44,7 @@ export class RelayStream {
   readonly #start: RtpStart;
   readonly #intake: Intake;
   readonly #gop = new GopCache();
-  readonly #unicast = new Map<string, Address>();
+  readonly #unicast = new Map<string, UnicastPort>();
   readonly #messages = new Map<string, MessageSink>();
   #sent = 0;
   #restartsSeen = 0;
@@ -84,8 +89,8 @@ export class RelayStream {
     this.#forward(this.#intake.step(nowMs), nowMs);
   }
 
-  addUnicast(sink: string, to: Address): void {
-    this.#unicast.set(sink, to);
+  addUnicast(sink: string, port: UnicastPort): void {
+    this.#unicast.set(sink, port);
   }
 
   addMessages(sink: string, port: Pick<MessagePort, "queuedBytes" | "send">): void {
@@ -110,7 +115,7 @@ export class RelayStream {
       translateRtp(datagram, (sequence + this.#sent) & 0xffff, ssrc, timestamp, jumped);
       this.#sent++;
       this.#ports.send(datagram, this.#group);
-      for (const to of this.#unicast.values()) this.#ports.send(datagram, to);
+      for (const port of this.#unicast.values()) port.send(datagram);
       const packets = datagram.subarray(RTP_HEADER_BYTES);
       const keyFrameAt = this.#gop.add(packets, nowMs);
       for (const sink of this.#messages.values()) sink.packets(packets, keyFrameAt, nowMs);

@@ -82,6 +82,7 @@ test("Admission repeats a channel with what it was granted in its rows (RFC 3084
 for (const [name, now] of [
   ["another group", { ...INGEST, group: "232.0.1.2:5004" }],
   ["another ingest port", { ...INGEST, ingest: "10.0.0.1:6002" }],
+  ["another source", { ...INGEST, source: "10.0.0.9" }],
   ["a new token", { ...INGEST, token: "edge1.t" }],
 ] as const) {
   test(`Admission gives back a session that ${name} would lead astray (PROTOCOL §7)`, () => {

@@ -155,4 +155,4 @@ function repeated({ request, grant }: Held): CopsRequest {
 }
 /** A session whose description leads elsewhere than the new grant would show and send nothing. */
 const leadsToTheSame = (before: Attributes, now: Attributes): boolean =>
-  ["group", "ingest", "token"].every((where) => before[where] === now[where]);
+  ["group", "source", "ingest", "token"].every((where) => before[where] === now[where]);

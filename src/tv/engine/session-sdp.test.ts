@@ -113,6 +113,12 @@ const GRANTS: { name: string; invite: SipRequest; grant: JoinGrant; wants: RegEx
     grant: { kbps: 500, source: "10.1.0.1:6100" },
     wants: [/m=audio 0 RTP\/AVP 0\r\nm=video 6100 RTP\/AVP 33/, /a=sendonly/],
   },
+  {
+    name: "reports are taken, none is sent (RFC 3556)",
+    invite: invite(UNICAST),
+    grant: { kbps: 500, source: "10.1.0.1:6100" },
+    wants: [/b=AS:500\r\nb=RR:800\r\nb=RS:0\r\n/],
+  },
   { name: "nothing from a grant without a group", invite: invite([]), grant: { kbps: 500 }, wants: undefined },
   { name: "nothing from a grant without a token", invite: invite(BROWSER), grant: { kbps: 500 }, wants: undefined },
 ];

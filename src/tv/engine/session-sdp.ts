@@ -32,6 +32,8 @@ interface Body {
 const SDP = "application/sdp";
 const MP2T = "33"; // RTP payload type of MPEG-TS (RFC 3551)
 const MULTICAST_TTL = 16;
+/** Of a unicast viewer's RTCP, bit/s (RFC 3556): a report every five seconds at least. None is sent to him. */
+const REPORTS_BPS = 800;
 const NTP_EPOCH_SEC = 2_208_988_800; // 1900 to 1970
 
 /** Whether an INVITE asks to go live: a `sendonly` first m= line (PROTOCOL §2). */
@@ -98,7 +100,7 @@ export function viewerDescription(offer: ViewerOffer, grant: JoinGrant, flow: Fl
       const media = {
         ...answerTo(offer.offer.taken),
         port: source.port,
-        bandwidth: bandwidth(grant),
+        bandwidth: [...bandwidth(grant), { type: "RR", value: REPORTS_BPS }, { type: "RS", value: 0 }],
         attributes: [attribute("sendonly")],
       };
       return describe(source.host, wallMs, answers(offer.offer.session, offer.offer.taken, media));
