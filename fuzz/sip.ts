@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { concat, text, utf8 } from "#base/bytes.ts";
-import { digest, hmac } from "#base/hash.ts";
+import { HASHES } from "#base/hash.ts";
 import { LIMITS } from "#base/limits.ts";
 import { Challenger, parseDigest } from "#sip/engine/digest.ts";
 import type { Flow } from "#sip/engine/ports.ts";
@@ -192,7 +192,7 @@ function offerIsAnswered(body: Uint8Array): void {
 
 const challenger = new Challenger(
   {
-    host: { wallMs: () => 1_800_000_000_000, random: (octets) => new Uint8Array(octets), digest, hmac },
+    host: { wallMs: () => 1_800_000_000_000, random: (octets) => new Uint8Array(octets), ...HASHES },
     credentials: { ha1s: () => [{ id: "tv", md5: "0".repeat(32), sha256: "0".repeat(64) }] },
   },
   utf8("0123456789abcdef0123456789abcdef"),
