@@ -74,19 +74,14 @@ function onAir(domain: string, ds: { host: string; port: number }): Promise<() =
   const { clip } = read;
   return new Promise((resolve, reject) => {
     const identity = { user: "alice", domain, deviceSecret: "alice-device", ds, localHost: ds.host };
-    const agent = new BroadcasterAgent(
-      nodeHost(),
-      identity,
-      { kind: "clip", clip },
-      {
-        onRegistration: ({ kind }) => kind === "registered" && agent.goLive("alice-tv", 400),
-        onState: (state) => {
-          if (state.kind === "on air") resolve(() => agent.stop());
-          if (state.kind === "ended") reject(new Error(`Not on air: ${state.status} ${state.reason}`));
-        },
-        onFault: reject,
+    const agent = new BroadcasterAgent(nodeHost(), identity, [{ feed: { kind: "clip", clip }, kbps: 400 }], {
+      onRegistration: ({ kind }) => kind === "registered" && agent.goLive("alice-tv"),
+      onState: (state) => {
+        if (state.kind === "on air") resolve(() => agent.stop());
+        if (state.kind === "ended") reject(new Error(`Not on air: ${state.status} ${state.reason}`));
       },
-    );
+      onFault: reject,
+    });
     agent.register();
   });
 }

@@ -21,6 +21,8 @@ const whole =
       throw new InvalidArgumentError(`Give a whole number from ${least} to ${most}.`);
     return value;
   };
+const RATE = whole(64, 20_000);
+const rateList = (text: string): number[] => text.split(",").map(RATE);
 const DIGESTS = ["SHA-256", "MD5"] as const;
 function digestList(text: string): (typeof DIGESTS)[number][] {
   return text.split(",").map((name) => {
@@ -116,8 +118,16 @@ program
 clientOptions(program.command("broadcast"))
   .description("put a channel of yours on air")
   .argument("<channel>", "name of the channel")
-  .argument("<source>", "MPEG-TS file (played over and over), - for standard input, udp://HOST:PORT, or what ffmpeg reads")
-  .option("--rate <kbit/s>", "bandwidth to reserve (default: the channel's)", whole(64, 20_000))
+  .argument(
+    "<source...>",
+    "MPEG-TS file (played over and over), - for standard input, udp://HOST:PORT, or what ffmpeg reads; up to three of the same picture at different rates, each as SOURCE@KBPS",
+  )
+  .option("--rate <kbit/s>", "bandwidth to reserve where a source names none (default: the channel's)", RATE)
+  .addOption(
+    new Option("--rates <list>", "let ffmpeg encode one source at up to three rates, e.g. 2000,800,300")
+      .argParser(rateList)
+      .conflicts("rate"),
+  )
   .option("--ask", "wait to be called for each viewer: for a channel that asks its broadcaster")
   .option("--refuse <users...>", "with --ask: decline these viewers")
   .action(runBroadcast);
@@ -127,6 +137,7 @@ clientOptions(program.command("watch"))
   .argument("<channel>", "name of the channel")
   .option("-o, --output <file>", "where the MPEG-TS goes; - is standard output")
   .option("--player [command]", "show it: in ffplay, mpv or VLC, or in a program that reads standard input")
+  .option("--rate <kbit/s>", "the best picture of at most that rate (default: as much as the network carries)", RATE)
   .option("--unicast", "ask for a stream of your own instead of the group")
   .option("--interface <address>", "local address of the interface to join the group on (default: that towards the DS)")
   .option("--seconds <n>", "stop after so many seconds of picture", whole(1, 86_400))

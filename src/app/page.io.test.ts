@@ -200,9 +200,11 @@ async function changeChannels(house: House): Promise<void> {
 async function broadcast(house: House): Promise<void> {
   const page = await open(house);
   await signIn(house, page, "alice");
-  const bob = house.bench.sipcast("broadcast", "bob-tv", "testdata/clips/sport.ts", "--rate", "500");
+  const renditions = [12_000, 500].map((kbps) => `testdata/clips/sport.ts@${kbps}`); // alice's line takes 10,000
+  const bob = house.bench.sipcast("broadcast", "bob-tv", ...renditions);
   await tile(page, "bob-tv").filter({ hasText: "Live" }).click();
   await plays(house, page, "bob-tv", "green");
+  await page.locator(".on-now", { hasText: /· 500.kbit\/s/ }).waitFor();
   assert.equal(await bob.stop(), 0);
   await saysSo(page, "The channel has ended.");
   await tile(page, "bob-tv").and(page.locator(".off")).waitFor();

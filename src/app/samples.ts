@@ -32,23 +32,18 @@ function startSample(host: Host, plan: DemoPlan, broadcast: DemoBroadcast, home:
   return new Promise((resolve) => {
     let asked = false;
     let ended = (): void => undefined;
-    const agent = new BroadcasterAgent(
-      host,
-      identity,
-      { kind: "clip", clip },
-      {
-        onRegistration: ({ kind }) => {
-          if (kind === "registered" && !asked) agent.goLive(channel);
-          asked ||= kind === "registered";
-        },
-        onState: (state) => {
-          if (state.kind === "ended") say(`Sample channel ${channel}: ${sentence(state.status, state.warning, state.reason)}`);
-          if (state.kind !== "calling") resolve({ stop });
-          if (state.kind === "ended" || state.kind === "idle") ended();
-        },
-        onFault: (error) => say(`Sample channel ${channel}: ${error.message}`),
+    const agent = new BroadcasterAgent(host, identity, [{ feed: { kind: "clip", clip } }], {
+      onRegistration: ({ kind }) => {
+        if (kind === "registered" && !asked) agent.goLive(channel);
+        asked ||= kind === "registered";
       },
-    );
+      onState: (state) => {
+        if (state.kind === "ended") say(`Sample channel ${channel}: ${sentence(state.status, state.warning, state.reason)}`);
+        if (state.kind !== "calling") resolve({ stop });
+        if (state.kind === "ended" || state.kind === "idle") ended();
+      },
+      onFault: (error) => say(`Sample channel ${channel}: ${error.message}`),
+    });
     const stop = async (): Promise<void> => {
       await new Promise<void>((done) => {
         ended = done;

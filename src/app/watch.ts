@@ -15,6 +15,8 @@ interface WatchFlags extends ClientFlags {
   /** A command, or true for any that is installed. */
   readonly player?: string | true;
   readonly unicast?: boolean;
+  /** At most, kbit/s. */
+  readonly rate?: number;
   readonly interface?: string;
   readonly seconds?: number;
 }
@@ -51,7 +53,7 @@ export async function runWatch(channel: string, flags: WatchFlags): Promise<void
     });
     output.once("close", () => leave());
     outputFailed = leave;
-    return { agent, begin: () => agent.watch(channel), hangUp: () => agent.leave() };
+    return { agent, begin: () => agent.watch(channel, flags.rate), hangUp: () => agent.leave() };
   });
   await finish(output);
   say(`Received ${Math.round(octets / 1_000)} kB.`);

@@ -161,6 +161,8 @@ export const LIMITS = {
   /** What a DS held is kept for so long after its connection ended, for another to adopt (PROTOCOL §7). ms, 10,000..600,000. */
   orphanHoldMs: 60_000,
   // tv
+  /** Renditions of one channel [B8]; further m= lines of a broadcaster's offer are answered with port 0. 1..9. */
+  renditions: 3,
   /** Without a decision for so long a reservation is given up: DRQ, 504 (PROTOCOL §4). ms, 500..10,000. */
   edgeSilenceMs: 2_000,
   /** A DS that stops hangs up first, and waits for the answers no longer than this. ms, 0..10,000. */

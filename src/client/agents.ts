@@ -3,7 +3,7 @@ import type { Address, Host } from "#host/host.ts";
 import { type Clip, type ReceiverStats, RtpLiveSender, RtpReceiver, RtpSender } from "#media/index.ts";
 import { type CallUser, type RegistrationState, UdpUplink, UserAgent } from "#sip/ua.ts";
 import { type Asked, Broadcaster, type BroadcasterState } from "./broadcaster.ts";
-import { type Body, type StreamDescription, unicastOffer } from "./descriptions.ts";
+import { type Body, channelUri, type StreamDescription, unicastOffer } from "./descriptions.ts";
 import { type ChannelChange, NO_CALLS, Viewer, type ViewerState } from "./viewer.ts";
 
 /** Who a command line client is, and where his DS answers SIP over UDP. */
@@ -20,6 +20,12 @@ export type Delivery = { readonly form: "multicast"; readonly multicastInterface
 
 /** What a broadcaster sends while on air: a clip round and round, or a transport stream as it comes. */
 export type Feed = { readonly kind: "clip"; readonly clip: Clip } | LiveFeed;
+/** One of the rates at which a broadcaster sends the same picture. */
+export interface Rendition {
+  readonly feed: Feed;
+  /** Bandwidth to reserve, kbit/s; without, the channel's own rate. */
+  readonly kbps?: number | undefined;
+}
 export interface LiveFeed {
   readonly kind: "live";
   /** Hands over octets, cut anywhere, until what it returns is called; `ended`: there will be no more, with a fault if that is why. */
@@ -86,8 +92,12 @@ export class ViewerAgent {
     this.#user = user;
     this.#at = rtpPort(host, identity.localHost);
     this.#viewer = new Viewer({
-      invite: (channel, body, replaces) =>
-        this.#line.invite({ to: channel, ...(body && { body }), ...(replaces !== undefined && { replaces }) }),
+      invite: ({ channel, kbps }, body, replaces) =>
+        this.#line.invite({
+          to: channelUri(channel, identity.domain, kbps),
+          ...(body && { body }),
+          ...(replaces !== undefined && { replaces }),
+        }),
       calls: { ack: (call, body) => this.#line.calls.ack(call, body), end: (call) => this.#line.calls.end(call) },
       clock: host,
       offer: () => this.#offer(),
@@ -104,9 +114,9 @@ export class ViewerAgent {
   register(): void {
     this.#line.register();
   }
-  /** Once registered. Another channel ends the one before. */
-  watch(channel: string): void {
-    this.#viewer.watch(channel);
+  /** Once registered, at `kbps` at most where given. Another channel ends the one before. */
+  watch(channel: string, kbps?: number): void {
+    this.#viewer.watch(channel, kbps);
   }
   leave(): void {
     this.#viewer.leave();
@@ -145,19 +155,26 @@ export class ViewerAgent {
   }
 }
 
-/** A broadcaster on a host with sockets: sends its feed to the ingest address it is given. */
+interface Sender {
+  /** RTP packets. */
+  readonly sent: number;
+  stop(): void;
+}
+
+/** A broadcaster on a host with sockets: sends each of its renditions to the ingest address it is given for that. */
 export class BroadcasterAgent {
   readonly #host: Host;
-  readonly #feed: Feed;
+  readonly #renditions: readonly Rendition[];
   readonly #user: BroadcasterAgentUser;
   readonly #line: UserAgent;
   readonly #broadcaster: Broadcaster;
   readonly #localHost: string;
-  #sender: { readonly sent: number; stop(): void } | undefined;
+  #senders: readonly Sender[] = [];
 
-  constructor(host: Host, identity: Identity, feed: Feed, user: BroadcasterAgentUser) {
+  /** `renditions`: one to three. */
+  constructor(host: Host, identity: Identity, renditions: readonly Rendition[], user: BroadcasterAgentUser) {
     this.#host = host;
-    this.#feed = feed;
+    this.#renditions = renditions;
     this.#localHost = identity.localHost;
     this.#user = user;
     this.#broadcaster = new Broadcaster({
@@ -172,6 +189,7 @@ export class BroadcasterAgent {
       contact: () => this.#line.contact(),
       clock: host,
       localHost: identity.localHost,
+      rates: renditions.map(({ kbps }) => kbps),
       onState: (state) => this.#onState(state),
     });
     this.#line = line(host, identity, this.#broadcaster, (state) => user.onRegistration(state));
@@ -179,14 +197,14 @@ export class BroadcasterAgent {
 
   /** RTP packets sent since the channel went on air. */
   get sent(): number {
-    return this.#sender?.sent ?? 0;
+    return this.#senders.reduce((sum, { sent }) => sum + sent, 0);
   }
   register(): void {
     this.#line.register();
   }
-  /** Once registered. `kbps` to be reserved; without, the channel's own rate. */
-  goLive(channel: string, kbps?: number): void {
-    this.#broadcaster.goLive(channel, kbps);
+  /** Once registered. */
+  goLive(channel: string): void {
+    this.#broadcaster.goLive(channel);
   }
   /** Once registered: goes on air whenever there are viewers, each of whom is asked for. */
   wait(asked: Asked): void {
@@ -201,20 +219,24 @@ export class BroadcasterAgent {
   }
   /** At once, without goodbye. */
   stop(): void {
-    this.#sender?.stop();
+    this.#silence();
     this.#line.stop();
   }
 
   #onState(state: BroadcasterState): void {
-    this.#sender?.stop();
-    this.#sender = undefined;
-    if (state.kind === "on air") {
-      this.#sender = this.#send(state.ingest);
-    }
+    this.#silence();
+    if (state.kind === "on air")
+      this.#senders = this.#renditions.flatMap(({ feed }, at) => {
+        const to = state.ingests[at];
+        return to ? [this.#send(feed, to)] : [];
+      });
     this.#user.onState(state);
   }
-  #send(to: Address): { readonly sent: number; stop(): void } {
-    const feed = this.#feed;
+  #silence(): void {
+    for (const sender of this.#senders) sender.stop();
+    this.#senders = [];
+  }
+  #send(feed: Feed, to: Address): Sender {
     const failed = (error: Error): void => this.#user.onFault(error);
     const from = { host: this.#localHost, port: 0 };
     if (feed.kind === "clip") return new RtpSender(this.#host, from, to, feed.clip, failed);

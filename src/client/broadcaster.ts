@@ -2,7 +2,7 @@ import type { Address, Clock } from "#host/host.ts";
 import type { CallEnd, CallId, CallPort, CallUser } from "#sip/engine/call-types.ts";
 import type { NameAddr, SipRequest, SipResponse } from "#sip/wire/message.ts";
 import { fromOf, toOf } from "#sip/wire/values.ts";
-import { type Body, ingestOffer, noMedia, readIngest } from "./descriptions.ts";
+import { type Body, ingestOffer, noMedia, type Rates, readIngests } from "./descriptions.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 
 export type BroadcasterState =
@@ -10,8 +10,8 @@ export type BroadcasterState =
   | { readonly kind: "calling" }
   /** To be called for a viewer. */
   | { readonly kind: "waiting" }
-  /** `ingest`: where the RTP goes. */
-  | { readonly kind: "on air"; readonly ingest: Address }
+  /** `ingests`: where the RTP of each rendition goes; `undefined` for one that was refused. */
+  | { readonly kind: "on air"; readonly ingests: readonly (Address | undefined)[] }
   | ({ readonly kind: "ended" } & Outcome);
 
 export interface BroadcasterPorts {
@@ -23,6 +23,8 @@ export interface BroadcasterPorts {
   readonly clock: Clock;
   /** Our own address: where our RTP comes from. */
   readonly localHost: string;
+  /** Of what there is to send, one to three. */
+  readonly rates: Rates;
   readonly onState: (state: BroadcasterState) => void;
 }
 /** How a broadcaster is asked. */
@@ -51,9 +53,9 @@ export class Broadcaster implements CallUser {
     return this.#state;
   }
 
-  /** `kbps` to be reserved; without, the channel's own rate. */
-  goLive(channel: string, kbps?: number): void {
-    this.#call = this.#ports.invite(channel, ingestOffer(this.#ports.clock, this.#ports.localHost, kbps));
+  goLive(channel: string): void {
+    const { clock, localHost, rates } = this.#ports;
+    this.#call = this.#ports.invite(channel, ingestOffer(clock, localHost, rates));
     this.#become({ kind: "calling" });
   }
   /** Once registered: goes on air whenever there are viewers. */
@@ -68,14 +70,14 @@ export class Broadcaster implements CallUser {
   }
 
   onInvite(call: CallId, invite: SipRequest): void {
-    const { calls, clock, contact, localHost } = this.#ports;
+    const { calls, clock, contact, localHost, rates } = this.#ports;
     if (!this.#asked || toOf(invite)?.uri.user !== this.#asked.channel) return calls.reject(call, 480);
     if (this.#asked.refused.has(fromOf(invite)?.uri.user ?? "")) return calls.reject(call, 603);
     const isFirst = invite.body.length === 0; // no offer: it is ours to make
     if (isFirst && this.#call !== undefined) return calls.reject(call, 486);
     if (isFirst) this.#call = call;
     calls.ring(call, 180);
-    const body = isFirst ? ingestOffer(clock, localHost, undefined) : noMedia(clock, localHost);
+    const body = isFirst ? ingestOffer(clock, localHost, rates) : noMedia(clock, localHost);
     calls.accept(call, { contact: contact(), body });
   }
   onProvisional(): void {
@@ -98,9 +100,10 @@ export class Broadcaster implements CallUser {
   }
 
   #begin(answer: Uint8Array): boolean {
-    const ingest = readIngest(answer);
-    if (ingest) this.#become({ kind: "on air", ingest });
-    return ingest !== undefined;
+    const ingests = readIngests(answer);
+    const isTaken = ingests.some((ingest) => ingest !== undefined);
+    if (isTaken) this.#become({ kind: "on air", ingests });
+    return isTaken;
   }
   #become(state: BroadcasterState): void {
     this.#state = state;

@@ -11,6 +11,8 @@ import {
   serializeSdp,
   sourceFilterOf,
 } from "#sip/sdp/index.ts";
+import type { SipUri } from "#sip/wire/message.ts";
+import { sipUri } from "#sip/wire/uri.ts";
 
 export interface Body {
   readonly type: string;
@@ -22,18 +24,27 @@ export type StreamDescription =
   | { readonly form: "unicast"; readonly source: Address; readonly kbps: number }
   | { readonly form: "websocket"; readonly url: string; readonly kbps: number };
 
+/** The URI of a channel, with the highest rate that is wished, kbit/s (PROTOCOL §3). */
+export const channelUri = (channel: string, domain: string, kbps: number | undefined): SipUri =>
+  sipUri({ user: channel, host: domain, params: new Map(kbps === undefined ? [] : [["rate", `${kbps}`]]) });
+
 const MP2T = "33";
 
 const DISCARD_PORT = 9; // of who only sends, or connects himself (RFC 4145 §4.1)
 
-/** Form 1: MPEG-TS over RTP from `localHost`, at `kbps` or at the channel's own rate. */
-export const ingestOffer = (clock: Clock, localHost: string, kbps: number | undefined): Body =>
-  describe(clock, localHost, {
-    port: DISCARD_PORT,
-    proto: "RTP/AVP",
-    bandwidth: rate(kbps),
-    attributes: [attribute("sendonly")],
-  });
+/** What a broadcaster wants reserved for each rendition, kbit/s; `undefined`: the channel's own rate. */
+export type Rates = readonly (number | undefined)[];
+
+/** Form 1: MPEG-TS over RTP from `localHost`, an m= line for each rendition. */
+export const ingestOffer = (clock: Clock, localHost: string, rates: Rates = [undefined]): Body =>
+  session(
+    clock,
+    localHost,
+    rates.map((kbps) => {
+      const bandwidth = kbps === undefined ? [] : [{ type: "AS", value: kbps }];
+      return video({ port: DISCARD_PORT, proto: "RTP/AVP", bandwidth, attributes: [attribute("sendonly")] });
+    }),
+  );
 
 /** Zero m= lines: agrees to a viewer, and carries nothing (PROTOCOL §5). */
 export const noMedia = (clock: Clock, address: string): Body => session(clock, address, []);
@@ -57,11 +68,13 @@ export function multicastAnswer(clock: Clock, offer: Uint8Array, from: string): 
   return session && { type: "application/sdp", bytes: serializeSdp({ ...session, origin: originAt(clock, from) }) };
 }
 
-/** Where a broadcaster is to send, from the answer to form 1. */
-export function readIngest(answer: Uint8Array): Address | undefined {
-  const [session, media] = firstMedia(answer);
-  const connection = session && media && connectionOf(session, media);
-  return connection && media.port > 0 ? { host: connection.address, port: media.port } : undefined;
+/** Where a broadcaster is to send, from the answer to form 1: in the order of his offer, `undefined` for what is refused. */
+export function readIngests(answer: Uint8Array): readonly (Address | undefined)[] {
+  const session = read(answer);
+  return (session?.media ?? []).map((media) => {
+    const connection = session && connectionOf(session, media);
+    return connection && media.port > 0 ? { host: connection.address, port: media.port } : undefined;
+  });
 }
 
 /** A viewer's stream, from the 2xx to his INVITE; `undefined` where nothing usable is described. */
@@ -78,11 +91,9 @@ export function readStream(description: Uint8Array): StreamDescription | undefin
   return source === undefined ? { form: "unicast", source: at, kbps } : { form: "multicast", group: at, source, kbps };
 }
 
-const rate = (kbps: number | undefined): SdpMedia["bandwidth"] => (kbps === undefined ? [] : [{ type: "AS", value: kbps }]);
-
-function describe(clock: Clock, address: string, media: Pick<SdpMedia, "port" | "proto" | "bandwidth" | "attributes">): Body {
-  return session(clock, address, [{ media: "video", formats: [MP2T], ...media }]);
-}
+type Video = Pick<SdpMedia, "port" | "proto" | "bandwidth" | "attributes">;
+const video = (media: Video): SdpMedia => ({ media: "video", formats: [MP2T], ...media });
+const describe = (clock: Clock, address: string, media: Video): Body => session(clock, address, [video(media)]);
 function session(clock: Clock, address: string, media: readonly SdpMedia[]): Body {
   const origin = originAt(clock, address);
   const connection = { family: origin.family, address };

@@ -9,8 +9,14 @@ export type PageState =
   | { readonly kind: "offline" | "registering" | "registered"; readonly channel?: string }
   /** `url`, here and where a change was refused: of the picture before, which goes on. */
   | { readonly kind: "calling"; readonly channel: string; readonly url?: string }
-  /** `url`: where the stream is to be fetched. `inviteToOkMs`: from the choice of the channel to its 2xx. */
-  | { readonly kind: "watching"; readonly channel: string; readonly url: string; readonly inviteToOkMs: number }
+  /** `url`: where the stream is to be fetched. `kbps`: its rate. `inviteToOkMs`: from the choice of the channel to its 2xx. */
+  | {
+      readonly kind: "watching";
+      readonly channel: string;
+      readonly url: string;
+      readonly kbps: number;
+      readonly inviteToOkMs: number;
+    }
   /** `refused`: answered with a final status. `failed`: nobody answered, or it ended later. */
   | ({ readonly kind: "refused" | "failed"; readonly channel?: string; readonly url?: string } & Outcome);
 
@@ -39,7 +45,7 @@ export function pageViewer(host: BrowserHost, options: PageViewerOptions): PageV
   const secure = first.startsWith("wss:");
   let isRegistered = false;
   const viewer: Viewer = new Viewer({
-    invite: (channel, body, replaces) =>
+    invite: ({ channel }, body, replaces) =>
       agent.invite({ to: channel, ...(body && { body }), ...(replaces !== undefined && { replaces }) }),
     calls: { ack: (call, body) => agent.calls.ack(call, body), end: (call) => agent.calls.end(call) },
     clock: host,
@@ -96,7 +102,7 @@ function pageState(state: ViewerState): PageState {
       const { channel, stream, setupMs, refused } = state;
       if (refused) return { kind: "refused", ...refused, ...urlOf(state) };
       if (stream.form !== "websocket") return { kind: "failed", channel, status: 488 };
-      return { kind: "watching", channel, url: stream.url, inviteToOkMs: setupMs };
+      return { kind: "watching", channel, url: stream.url, kbps: stream.kbps, inviteToOkMs: setupMs };
     }
     case "ended":
       return { ...state, kind: state.status === undefined ? "failed" : "refused" };

@@ -10,6 +10,11 @@ const CASES: { name: string; when: Parameters<typeof sentence>; says: RegExp }[]
     says: /operator's network/,
   },
   { name: "the viewer's own line is full", when: [488, '370 ds1 "x"', 'COPS;text="user-full"'], says: /Your own line/ },
+  {
+    name: "no rendition at so low a rate",
+    when: [488, '370 ds1 "x"', 'COPS;text="rate-wished"'],
+    says: /no picture at so low a rate/,
+  },
   { name: "a format nobody plays", when: [488, '305 ds1 "Incompatible media format"'], says: /format/ },
   { name: "488 without Warning", when: [488], says: /format/ },
   { name: "not allowed", when: [403], says: /not allowed/ },

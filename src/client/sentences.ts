@@ -13,6 +13,7 @@ interface Row {
 /** The first row whose every field fits is taken: the particular stands before the general. */
 const ROWS: readonly Row[] = [
   { status: 488, reason: "user-full", sentence: "Your own line is not fast enough for this channel right now." },
+  { status: 488, reason: "rate-wished", sentence: "This channel has no picture at so low a rate." },
   { status: 488, reason: "rate-too-high", sentence: "This channel's rate is higher than the operator allows." },
   { status: 488, reason: "no-group", sentence: "The operator's network cannot carry another channel right now." },
   { status: 488, reason: "ingest-full", sentence: "The operator's network cannot take in another broadcast right now." },

@@ -4,6 +4,12 @@ import type { SipRequest, SipResponse } from "#sip/wire/message.ts";
 import { type Body, multicastAnswer, readStream, type StreamDescription } from "./descriptions.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 
+/** What a viewer wants. */
+export interface Wish {
+  readonly channel: string;
+  /** At most, kbit/s; without, as much as his line and the network carry (PROTOCOL §3). */
+  readonly kbps?: number | undefined;
+}
 /** A channel whose picture runs. */
 export interface Watched {
   readonly channel: string;
@@ -25,7 +31,7 @@ export type ChannelChange = "replace" | "hang-up-first";
 
 export interface ViewerPorts {
   /** INVITE to that channel, in the place of that call where one is given. */
-  readonly invite: (channel: string, body: Body | undefined, replaces?: CallId) => CallId;
+  readonly invite: (wish: Wish, body: Body | undefined, replaces?: CallId) => CallId;
   readonly calls: Pick<CallPort, "ack" | "end">;
   readonly clock: Clock;
   /** The offer; `undefined` asks for the group (PROTOCOL §3 form 2). */
@@ -51,7 +57,8 @@ export class Viewer implements Omit<CallUser, "onInvite"> {
   #watched: Watched | undefined;
   /** To take the place of `#call`. */
   #next: CallId | undefined;
-  #wanted: string | undefined; // once a call that is in its way has ended
+  #wanted: Wish | undefined; // once a call that is in its way has ended
+  #asked: Wish = { channel: "" };
   #chosenAtMs = 0;
 
   constructor(ports: ViewerPorts) {
@@ -62,9 +69,9 @@ export class Viewer implements Omit<CallUser, "onInvite"> {
     return this.#state;
   }
 
-  watch(channel: string): void {
+  watch(channel: string, kbps?: number): void {
     this.#chosenAtMs = this.#ports.clock.nowMs();
-    this.#wanted = channel;
+    this.#wanted = { channel, kbps };
     const inTheWay = this.#next ?? this.#call;
     if (inTheWay === undefined || this.#mayReplace) this.#invite();
     else this.#ports.calls.end(inTheWay);
@@ -115,7 +122,7 @@ export class Viewer implements Omit<CallUser, "onInvite"> {
     } else if (this.#wanted !== undefined) {
       this.#invite();
     } else if (CANNOT_REPLACE.has(outcome.status)) {
-      this.#wanted = channel;
+      this.#wanted = this.#asked;
       this.#ports.calls.end(this.#call);
     } else if (end.kind !== "local") {
       this.#become({ kind: "watching", ...this.#watched, refused: { channel, ...outcome } });
@@ -126,14 +133,15 @@ export class Viewer implements Omit<CallUser, "onInvite"> {
     return this.#watched !== undefined && this.#next === undefined && this.#ports.change !== "hang-up-first";
   }
   #invite(): void {
-    const channel = this.#wanted ?? "";
+    this.#asked = this.#wanted ?? this.#asked;
     this.#wanted = undefined;
+    const { channel } = this.#asked;
     const before = this.#watched;
     if (before && this.#call !== undefined) {
-      this.#next = this.#ports.invite(channel, this.#ports.offer(), this.#call);
+      this.#next = this.#ports.invite(this.#asked, this.#ports.offer(), this.#call);
       this.#become({ kind: "calling", channel, before });
     } else {
-      this.#call = this.#ports.invite(channel, this.#ports.offer());
+      this.#call = this.#ports.invite(this.#asked, this.#ports.offer());
       this.#become({ kind: "calling", channel });
     }
   }

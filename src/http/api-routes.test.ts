@@ -378,10 +378,8 @@ test("API: the guide joins registration's channels with those on air, by name [B
     title: "News at ten",
     owner: "studio",
     site: "site1",
-    kbps: 480,
     edge: "edge1",
-    group: "232.0.1.0:5000",
-    source: "127.0.1.1",
+    renditions: [{ stream: "news", kbps: 480, group: "232.0.1.0:5000", source: "127.0.1.1" }],
     sinceWallMs: 7,
   };
   overlay.channels.put("news", onAir, 1);

@@ -66,7 +66,8 @@ export class Guide {
     return { name, title, owner, aor: `sip:${name}@${this.#domain}`, onAir: false, mode, kbps };
   }
 
-  #live({ name, title, owner, kbps, site, sinceWallMs }: OnAir, mode: ApiChannel["mode"]): ApiChannel {
+  #live({ name, title, owner, renditions, site, sinceWallMs }: OnAir, mode: ApiChannel["mode"]): ApiChannel {
+    const { kbps } = renditions[0];
     return { name, title, owner, aor: `sip:${name}@${this.#domain}`, onAir: true, mode, site, kbps, sinceWallMs };
   }
 }

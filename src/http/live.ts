@@ -106,7 +106,7 @@ class LiveStream {
     this.#reply = reply;
     this.#ended = ended;
     this.#viewer = new Viewer({
-      invite: (channel, body) => this.#agent.invite({ to: channel, ...(body && { body }) }),
+      invite: ({ channel }, body) => this.#agent.invite({ to: channel, ...(body && { body }) }),
       calls: { ack: (call, body) => this.#agent.calls.ack(call, body), end: (call) => this.#agent.calls.end(call) },
       clock: ports.host,
       offer: () => webSocketOffer(ports.host, false),

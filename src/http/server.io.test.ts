@@ -198,15 +198,13 @@ test("events: the list at once, and again when a channel goes on air [B6]", asyn
   assert.ok(answer.headers.get("content-security-policy"));
   const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
   assert.equal((await reader?.read())?.value, "event: channels\ndata: []\n\n");
-  const news = {
+  const news: OnAir = {
     name: "news",
     title: "News",
     owner: "studio",
     site: "site1",
-    kbps: 500,
     edge: "edge1",
-    group: "232.0.1.0:5000",
-    source: "127.0.1.1",
+    renditions: [{ stream: "news", kbps: 500, group: "232.0.1.0:5000", source: "127.0.1.1" }],
     sinceWallMs: 7,
   };
   channels.put("news", news, 1, 60);

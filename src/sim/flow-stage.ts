@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import type { Rates } from "#client/descriptions.ts";
 import type { ChannelChange } from "#client/viewer.ts";
 import type { SimNetwork } from "./types.ts";
 import { World, type WorldBroadcaster, type WorldOptions, type WorldViewer, worldTest } from "./world.ts";
@@ -21,8 +22,8 @@ export class Stage {
     this.#net = net;
     this.w = new World(net, { sites: 2, ...options });
   }
-  broadcaster(user: string, site: number): WorldBroadcaster {
-    const broadcaster = this.w.broadcaster(user, site);
+  broadcaster(user: string, site: number, rates?: Rates): WorldBroadcaster {
+    const broadcaster = this.w.broadcaster(user, site, rates);
     this.#goodbyes.push(() => broadcaster.end());
     return broadcaster;
   }
@@ -33,8 +34,8 @@ export class Stage {
     return broadcaster;
   }
   /** USER-tv is on air. */
-  onAir(user: string, site: number): WorldBroadcaster {
-    const broadcaster = this.broadcaster(user, site);
+  onAir(user: string, site: number, rates?: Rates): WorldBroadcaster {
+    const broadcaster = this.broadcaster(user, site, rates);
     broadcaster.goLive(`${user}-tv`);
     this.w.run(SETTLE_MS);
     assert.equal(broadcaster.state, "on air");
@@ -51,8 +52,8 @@ export class Stage {
     this.joins(viewer, channel);
     return viewer;
   }
-  joins(viewer: WorldViewer, channel: string): void {
-    viewer.watch(channel);
+  joins(viewer: WorldViewer, channel: string, kbps?: number): void {
+    viewer.watch(channel, kbps);
     this.w.run(SETTLE_MS);
     assert.equal(viewer.state, "watching");
     assert.ok(viewer.packets > 0, "the picture arrives");

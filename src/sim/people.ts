@@ -1,5 +1,5 @@
 import { BroadcasterAgent, type Identity, ViewerAgent } from "#client/agents.ts";
-import { ingestOffer } from "#client/descriptions.ts";
+import { ingestOffer, type Rates } from "#client/descriptions.ts";
 import type { Outcome } from "#client/outcome.ts";
 import type { ChannelChange } from "#client/viewer.ts";
 import type { Host } from "#host/host.ts";
@@ -47,10 +47,12 @@ export class WorldBroadcaster extends Person<BroadcasterAgent> {
   state = "idle";
   ended: Outcome | undefined;
   readonly #clip: Clip;
+  readonly #rates: Rates;
 
-  constructor(net: SimNetwork, identity: Identity, clip: Clip) {
+  constructor(net: SimNetwork, identity: Identity, clip: Clip, rates: Rates) {
     super(net, identity);
     this.#clip = clip;
+    this.#rates = rates;
   }
   /** RTP packets sent. */
   get sent(): number {
@@ -73,7 +75,7 @@ export class WorldBroadcaster extends Person<BroadcasterAgent> {
     return new BroadcasterAgent(
       host,
       this.identity,
-      { kind: "clip", clip: this.#clip },
+      this.#rates.map((kbps) => ({ feed: { kind: "clip", clip: this.#clip }, kbps })),
       {
         onRegistration: ({ kind }) => this.note(kind),
         onState: (now) => {
@@ -160,6 +162,8 @@ export class WorldViewer extends Person<ViewerAgent> {
   packets = 0;
   /** From the choice of the channel to its 2xx, ms. */
   setupMs: number | undefined;
+  /** Of the rendition that he watches. */
+  kbps: number | undefined;
   readonly #change: ChannelChange;
 
   constructor(net: SimNetwork, identity: Identity, change: ChannelChange = "replace") {
@@ -167,8 +171,8 @@ export class WorldViewer extends Person<ViewerAgent> {
     this.#change = change;
   }
 
-  watch(channel: string): void {
-    this.agent?.watch(channel);
+  watch(channel: string, kbps?: number): void {
+    this.agent?.watch(channel, kbps);
   }
   leave(): void {
     this.agent?.leave();
@@ -189,6 +193,7 @@ export class WorldViewer extends Person<ViewerAgent> {
           this.channel = "channel" in now ? now.channel : "";
           this.refusal = now.kind === "ended" ? now : now.kind === "watching" ? now.refused : undefined;
           this.setupMs = now.kind === "watching" ? now.setupMs : undefined;
+          this.kbps = now.kind === "watching" ? now.stream.kbps : undefined;
           this.packets = 0;
           this.note(this.state);
         },

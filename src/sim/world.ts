@@ -1,5 +1,6 @@
 import { SILENT } from "#base/log.ts";
 import type { Identity } from "#client/agents.ts";
+import type { Rates } from "#client/descriptions.ts";
 import type { ChannelChange } from "#client/viewer.ts";
 import type { Host } from "#host/host.ts";
 import { type Clip, readClip, type TestPattern, testPattern } from "#media/index.ts";
@@ -142,9 +143,9 @@ export class World {
     if (member === "registration") for (const account of this.#accounts) this.#ensure(account);
   }
 
-  /** Somebody of that site who owns the channels NAME-tv (open) and NAME-ask, and is registered. */
-  broadcaster(user: string, site: number): WorldBroadcaster {
-    return this.#present(new WorldBroadcaster(this.net, this.signUp(user, site), this.#clip));
+  /** Somebody of that site who owns the channels NAME-tv (open) and NAME-ask, and is registered; he sends at those rates, kbit/s. */
+  broadcaster(user: string, site: number, rates: Rates = [undefined]): WorldBroadcaster {
+    return this.#present(new WorldBroadcaster(this.net, this.signUp(user, site), this.#clip, rates));
   }
   /** Somebody of that site who watches by multicast and is registered. */
   viewer(user: string, site: number, change?: ChannelChange): WorldViewer {

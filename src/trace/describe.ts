@@ -1,4 +1,5 @@
 import { text } from "#base/bytes.ts";
+import { readRequest } from "#cops/engine/messages.ts";
 import { type CopsMessage, objectOf } from "#cops/wire/message.ts";
 import { formatUri, type SipMessage } from "#sip/wire/index.ts";
 
@@ -49,7 +50,7 @@ function describeSdp(sdp: string, nameToken: NameToken): string {
 const COMMANDS = ["Null", "Install", "Remove"]; // RFC 2748 §2.2.6
 const REPORTS = ["?", "Success", "Failure", "Accounting"]; // RFC 2748 §2.2.12
 
-/** `REQ 0x9101 handle-1`, `DEC 0x9101 handle-1 Install`, `OPN 0x9101 edge1`. */
+/** `REQ 0x9101 handle-1`, for a lower rendition `REQ 0x9101 handle-1 news~2`; `DEC 0x9101 handle-1 Install`, `OPN 0x9101 edge1`. */
 export function describeCops(message: CopsMessage, nameToken: NameToken): string {
   const handle = objectOf(message, "handle");
   const decision = objectOf(message, "decisionFlags");
@@ -59,6 +60,7 @@ export function describeCops(message: CopsMessage, nameToken: NameToken): string
     message.op,
     `0x${message.clientType.toString(16).padStart(4, "0")}`,
     handle && nameToken("handle", handle.handle),
+    message.op === "REQ" && lowerRendition(message),
     decision && (COMMANDS[decision.command] ?? `command ${decision.command}`),
     report && (REPORTS[report.type] ?? `report ${report.type}`),
     objectOf(message, "pepId")?.id,
@@ -66,4 +68,11 @@ export function describeCops(message: CopsMessage, nameToken: NameToken): string
   ]
     .filter(Boolean)
     .join(" ");
+}
+
+/** What a REQ is about where that is not a channel's first rendition, which has the channel's name [B8]. */
+function lowerRendition(message: CopsMessage): string | undefined {
+  const read = readRequest(message);
+  const stream = "request" in read ? read.request.attributes["channel"] : undefined;
+  return typeof stream === "string" && stream.includes("~") ? stream : undefined;
 }

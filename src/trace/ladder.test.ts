@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
+import { writeAttributes } from "#cops/wire/attributes.ts";
 import { type CopsMessage, encodeMessage } from "#cops/wire/message.ts";
 import type { Host } from "#host/host.ts";
 import { type TapEvent, tap } from "#host/tap.ts";
@@ -78,6 +79,16 @@ const LINES: { name: string; bytes: string | Uint8Array; kind?: TapEvent["kind"]
     kind: "stream",
     bytes: cops("RPT", [HANDLE, { kind: "reportType", type: 1 }]),
     wants: ["RPT 0x9101 handle-1 Success"],
+  },
+  {
+    name: "COPS: a request for a rendition that is not the first",
+    kind: "stream",
+    bytes: cops("REQ", [
+      HANDLE,
+      { kind: "context", requestType: 2, messageType: 2 },
+      { kind: "signaledSi", data: writeAttributes({ channel: "news~2" }) },
+    ]),
+    wants: ["REQ 0x9101 handle-1 news~2"],
   },
   { name: "COPS: an opening", kind: "stream", bytes: cops("OPN", [{ kind: "pepId", id: "edge1" }]), wants: ["OPN 0x9101 edge1"] },
   { name: "nothing of a keep-alive (RFC 5626 §3.5.1)", bytes: "\r\n\r\n", wants: [] },

@@ -28,13 +28,21 @@ export type OnAir = {
   readonly title: string;
   readonly owner: string;
   readonly site: string;
-  readonly kbps: number;
-  /** Edge where the stream enters, its member id. */
+  /** Edge where its streams enter, its member id. */
   readonly edge: string;
+  /** One to three, the highest rate first. */
+  readonly renditions: readonly [Rendition, ...Rendition[]];
+  readonly sinceWallMs: number;
+};
+
+/** The same picture at one rate: a stream of its own from the broadcaster to whoever takes it [B8]. */
+export type Rendition = {
+  /** Its name at edges and broker: "news", "news~2" or "news~3". */
+  readonly stream: string;
+  readonly kbps: number;
   /** "ip:port" and the only source of the source edge's group. */
   readonly group: string;
   readonly source: string;
-  readonly sinceWallMs: number;
 };
 
 /** A row of the table "sessions": one viewing session. Key: joinId. Owner: the viewer's DS. */
@@ -42,6 +50,8 @@ export type Session = {
   readonly joinId: string;
   readonly user: string;
   readonly channel: string;
+  /** Of the rendition that is watched: its name and rate. */
+  readonly stream: string;
   readonly kbps: number;
   readonly callId: string;
 };

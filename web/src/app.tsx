@@ -47,7 +47,7 @@ export function App() {
         {isTheatre && (
           <div className="stage">
             <Player channel={channel} state={state} digits={digits} again={again} step={step} leave={() => choose(undefined)} />
-            <About channel={channel} />
+            <About channel={channel} state={state} />
           </div>
         )}
         {session === null && (

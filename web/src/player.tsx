@@ -99,8 +99,13 @@ export function Player({ channel, digits, again, step, leave, ...props }: Player
   );
 }
 
-/** What is on, under the picture. */
-export function About({ channel: { title, owner, sinceWallMs, kbps, site } }: { channel: Shown }) {
+/** What is on, under the picture; the rate is that of the rendition that plays or did last, else the channel's highest. */
+export function About({ channel, state }: Pick<PlayerProps, "channel" | "state">) {
+  const { title, owner, sinceWallMs, site } = channel;
+  const watched = useRef(state);
+  if (state.kind === "watching") watched.current = state;
+  const kbps =
+    watched.current.kind === "watching" && watched.current.channel === channel.name ? watched.current.kbps : channel.kbps;
   const facts = [
     owner,
     sinceWallMs !== undefined && `on air since ${clock(sinceWallMs)}`,

@@ -1,30 +1,20 @@
-import { type ProvisionGrant, provisionGrant, provisionRequestAttributes } from "#cops/engine/iptv.ts";
-import { type Attributes, CLIENT_TYPE } from "#cops/engine/types.ts";
 import type { CallEnd, CallId } from "#sip/engine/call-types.ts";
 import type { SipRequest } from "#sip/wire/message.ts";
-import type { ChannelRecord, OnAir } from "../types.ts";
-import type { Reservation, ReservationUser } from "./admission.ts";
+import type { ChannelRecord } from "../types.ts";
 import type { ChannelCall, ChannelInvite, ChannelPorts } from "./ports.ts";
 import { type FinalAnswer, incompatibleMedia, refusalAnswer } from "./refusals.ts";
-import { ingestDescription, readIngestOffer } from "./session-sdp.ts";
-
-const UNTIL_REMOVED_SEC = Infinity;
-
-/** What every DS is told of a channel that goes on air here. */
-export function onAirRow({ here, wallMs }: ChannelPorts, channel: ChannelRecord, grant: ProvisionGrant): OnAir {
-  const { name, title, owner } = channel;
-  const { kbps, group, source } = grant;
-  return { name, title, owner, site: here.site, kbps, edge: here.edgeId, group, source, sinceWallMs: wallMs() };
-}
+import { Renditions, type RenditionsUser } from "./renditions.ts";
+import { type IngestOffer, ingestDescription, readIngestOffer } from "./session-sdp.ts";
 
 /** One broadcaster on air: provisioned at his edge, then announced to every DS [B8] (PROTOCOL §2, §3 form 1). */
-export class Broadcast implements ChannelCall, ReservationUser {
+export class Broadcast implements ChannelCall, RenditionsUser {
   readonly channel: ChannelRecord;
   readonly #ports: ChannelPorts;
   readonly #call: CallId;
   readonly #invite: ChannelInvite;
-  #reservation: Reservation | undefined;
-  #announced = false;
+  readonly #offer: IngestOffer | undefined;
+  readonly #renditions: Renditions;
+  #isAnswered = false;
   #isOver = false;
 
   constructor(ports: ChannelPorts, call: CallId, invite: ChannelInvite, channel: ChannelRecord) {
@@ -32,6 +22,10 @@ export class Broadcast implements ChannelCall, ReservationUser {
     this.#call = call;
     this.#invite = invite;
     this.channel = channel;
+    const { request, flow, user } = invite;
+    this.#offer = readIngestOffer(request);
+    const studio = { joinId: ports.joinId(request), user, sender: flow.remote.host };
+    this.#renditions = new Renditions(ports, channel, studio, this);
   }
 
   /** Taken back: off air, though the far end may not have answered the BYE yet. */
@@ -40,60 +34,31 @@ export class Broadcast implements ChannelCall, ReservationUser {
   }
 
   start(): void {
-    const offer = readIngestOffer(this.#invite.request);
-    if (!offer) return this.#reject(incompatibleMedia(this.#ports.here.hostName));
-    const attributes = provisionRequestAttributes({
-      joinId: this.#ports.joinId(this.#invite.request),
-      channel: this.channel.name,
-      user: this.#invite.user,
-      kbps: offer.kbps ?? this.channel.kbps,
-      sender: this.#invite.flow.remote.host,
-    });
-    this.#reservation = this.#ports.admission.ask(CLIENT_TYPE.provisioning, { kind: "configuration", attributes }, this);
+    if (this.#offer) this.#renditions.ask(this.#offer.renditions.map(({ kbps }) => kbps));
+    else this.#reject(incompatibleMedia(this.#ports.here.hostName));
   }
 
-  onGranted(attributes: Attributes): void {
-    const grant = provisionGrant(attributes);
-    const { request, flow } = this.#invite;
-    const body = grant && ingestDescription(request, grant, this.#ports.wallMs());
-    if (!body) {
-      this.#release();
-      return this.#reject({ status: 500, headers: [] });
-    }
-    const ticket = this.#ports.onAir.put(this.channel.name, onAirRow(this.#ports, this.channel, grant), 1, UNTIL_REMOVED_SEC);
-    this.#announced = true;
-    this.#ports.calls.accept(this.#call, { contact: this.#ports.contact(flow), body }, ticket);
-  }
-  onRefused(reason: string): void {
-    this.#reservation = undefined;
-    this.#reject(refusalAnswer(reason, this.#ports.here.hostName));
+  onProvisioned(): void {
+    if (!this.#offer) return;
+    const body = ingestDescription(this.#offer, this.#renditions.grants, this.#ports.wallMs());
+    this.#isAnswered = true;
+    this.#ports.calls.accept(this.#call, { contact: this.#ports.contact(this.#invite.flow), body }, this.#renditions.announce());
   }
   /** Off air at once: of a broadcaster who vanished nobody answers BYE. */
-  onTakenBack(reason: string): void {
+  onNoneLeft(reason: string): void {
+    if (!this.#isAnswered) return this.#reject(refusalAnswer(reason, this.#ports.here.hostName));
     this.#isOver = true;
-    this.#reservation = undefined;
-    this.#offAir();
     this.#ports.calls.end(this.#call, `COPS;text="${reason}"`);
   }
 
   onEstablished(_ack: SipRequest): void {
-    if (this.#reservation) this.#ports.admission.report(this.#reservation);
+    this.#renditions.report();
   }
   onEnded(_end: CallEnd): void {
-    this.#offAir();
-    this.#release();
-  }
-
-  #offAir(): void {
-    if (this.#announced) this.#ports.onAir.remove(this.channel.name);
-    this.#announced = false;
+    this.#renditions.end();
   }
 
   #reject(answer: FinalAnswer): void {
     this.#ports.calls.reject(this.#call, answer.status, undefined, answer.headers);
-  }
-  #release(): void {
-    if (this.#reservation) this.#ports.admission.release(this.#reservation, "tear");
-    this.#reservation = undefined;
   }
 }

@@ -30,7 +30,8 @@ export class ChannelCalls implements CallUser {
     ports.onAir.onChange((channel, row, before) => {
       if (before && row?.value.sinceWallMs !== before.value.sinceWallMs)
         this.#eachViewing(channel, (viewing) => viewing.offAir());
-      else if (row && !before) this.#eachViewing(channel, (viewing) => viewing.onAir(row.value));
+      else if (row && before) this.#eachViewing(channel, (viewing) => viewing.left(row.value));
+      else if (row) this.#eachViewing(channel, (viewing) => viewing.onAir(row.value));
     });
   }
 

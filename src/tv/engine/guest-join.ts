@@ -78,13 +78,14 @@ export class GuestJoin implements Seat, SummonsUser, ReservationUser {
   #settle(): void {
     if (this.#isTaken && this.#isGranted) this.#user.onSeated(SAFE);
   }
-  /** The source's side: it adds nothing to what the viewer's own REQ books (PROTOCOL §7). */
+  /** The source's side: it adds nothing to what the viewer's own REQ books (PROTOCOL §7), whichever rendition that is. */
   #reserve(): void {
     const { joinId, user } = this.#guest;
-    const { name, kbps, edge, group, source } = this.#onAir;
+    const { edge, renditions } = this.#onAir;
+    const { stream, kbps, group, source } = renditions[0];
     const attributes = joinRequestAttributes({
       joinId,
-      channel: name,
+      channel: stream,
       user,
       kbps,
       accessKbps: 0,

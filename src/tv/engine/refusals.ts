@@ -7,6 +7,10 @@ export interface FinalAnswer {
   readonly headers: readonly (readonly [name: string, value: string])[];
 }
 
+/** Less may fit where more did not (PROTOCOL §3). */
+const FULL: ReadonlySet<string> = new Set([REFUSAL.coreFull, REFUSAL.accessFull, REFUSAL.userFull]);
+export const isForBandwidth = (reason: string): boolean => FULL.has(reason);
+
 const SILENT: ReadonlySet<string> = new Set(["edge-silent", REFUSAL.brokerSilent]);
 
 /** What a caller is answered when no reservation could be had (PROTOCOL §4). `agent`: our host name. */

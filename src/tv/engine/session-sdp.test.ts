@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { text, utf8 } from "#base/bytes.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { JoinGrant } from "#cops/engine/iptv.ts";
 import type { Flow } from "#sip/engine/ports.ts";
 import { request } from "#sip/wire/builders.ts";
@@ -131,19 +132,72 @@ for (const { name, invite: asked, grant, wants } of GRANTS)
   });
 
 test("a sendonly first m= line goes live, anything else watches (PROTOCOL §2)", () => {
-  const ingest = invite(["m=video 7000 RTP/AVP 33", "b=AS:800", "a=sendonly"]);
-  assert.ok(wantsToBroadcast(ingest));
+  assert.ok(wantsToBroadcast(invite(sent(800))));
   assert.ok(![invite([]), invite(UNICAST), invite(BROWSER)].some(wantsToBroadcast));
-  assert.deepEqual(readIngestOffer(ingest), { kbps: 800 });
-  const answer = ingestDescription(
-    ingest,
-    { kbps: 800, group: "232.0.1.0:5004", source: "10.1.0.1", ingest: "10.1.0.1:6060" },
-    1_000,
-  );
-  assert.match(
-    text(answer?.bytes ?? assert.fail("no answer")),
-    /c=IN IP4 10\.1\.0\.1[\s\S]*m=video 6060 RTP\/AVP 33[\s\S]*a=recvonly/,
-  );
+});
+
+const sent = (kbps?: number, port = 9): string[] => [
+  `m=video ${port} RTP/AVP 33`,
+  ...(kbps === undefined ? [] : [`b=AS:${kbps}`]),
+  "a=sendonly",
+];
+const grantAt = (kbps: number, port: number) => {
+  return { kbps, group: "232.0.1.0:5004", source: "10.1.0.1", ingest: `10.1.0.1:${port}` };
+};
+const INGESTS: {
+  name: string;
+  offer: readonly string[];
+  rates: readonly (number | undefined)[];
+  grants: readonly (number | undefined)[];
+  wants: readonly string[];
+}[] = [
+  { name: "one rendition", offer: sent(800), rates: [800], grants: [800], wants: ["6001 AS:800"] },
+  {
+    name: "three renditions, each with an address of its own [B8]",
+    offer: [...sent(2_000), ...sent(800), ...sent()],
+    rates: [2_000, 800, undefined],
+    grants: [2_000, 800, 500],
+    wants: ["6001 AS:2000", "6002 AS:800", "6003 AS:500"],
+  },
+  {
+    name: "port 0 for what was refused",
+    offer: [...sent(2_000), ...sent(800)],
+    rates: [2_000, 800],
+    grants: [undefined, 800],
+    wants: ["0", "6002 AS:800"],
+  },
+  {
+    name: `port 0 for more than ${LIMITS.renditions}`,
+    offer: [1, 2, 3, 4].flatMap((kbps) => sent(kbps)),
+    rates: [1, 2, 3],
+    grants: [1, 2, 3],
+    wants: ["6001 AS:1", "6002 AS:2", "6003 AS:3", "0"],
+  },
+  {
+    name: "port 0 for what is no MPEG-TS, not sent, or declined",
+    offer: ["m=audio 6000 RTP/AVP 0", ...UNICAST, ...sent(500, 0), ...sent(800)],
+    rates: [800],
+    grants: [800],
+    wants: ["0", "0", "0", "6001 AS:800"],
+  },
+];
+for (const { name, offer, rates, grants, wants } of INGESTS)
+  test(`ingest: ${name} (PROTOCOL §3 form 1, RFC 3264 §6)`, () => {
+    const read = readIngestOffer(invite(offer)) ?? assert.fail("no ingest offer");
+    assert.deepEqual(
+      read.renditions.map(({ kbps }) => kbps),
+      rates,
+    );
+    const granted = grants.map((kbps, at) => (kbps === undefined ? undefined : grantAt(kbps, 6_001 + at)));
+    const [, ...answers] = text(ingestDescription(read, granted, 1_000).bytes).split("m=");
+    const told = answers.map((media) => {
+      assert.match(media, /^\w+ 0 |c=IN IP4 10\.1\.0\.1\r\n.*a=recvonly/s);
+      return [media.split(" ")[1], /AS:\d+/.exec(media)?.[0]].filter(Boolean).join(" ");
+    });
+    assert.deepEqual(told, wants);
+  });
+test("nothing to ingest is no ingest offer", () => {
+  for (const offer of [invite([]), invite(UNICAST), invite(sent(800, 0))]) assert.equal(readIngestOffer(offer), undefined);
 });
 
 test("an ACK with port 0 declines the group, one that repeats it does not (RFC 3264 §6)", () => {

@@ -1,4 +1,5 @@
 /** The offers and answers of channel sessions, in the three forms of PROTOCOL §3 (RFC 3264, RFC 4570, RFC 8124). */
+import { LIMITS } from "#base/limits.ts";
 import type { JoinGrant, ProvisionGrant } from "#cops/engine/iptv.ts";
 import type { Flow } from "#sip/engine/ports.ts";
 import {
@@ -24,6 +25,11 @@ interface Offer {
   readonly session: SessionDescription;
   readonly taken: SdpMedia;
 }
+/** What a broadcaster offers to send, each m= line a rendition; `kbps` as its `b=AS` says. */
+export interface IngestOffer {
+  readonly session: SessionDescription;
+  readonly renditions: readonly { readonly media: SdpMedia; readonly kbps: number | undefined }[];
+}
 interface Body {
   readonly type: string;
   readonly bytes: Uint8Array;
@@ -43,26 +49,32 @@ export function wantsToBroadcast(request: SipRequest): boolean {
   return session !== undefined && first !== undefined && directionOf(session, first) === "sendonly";
 }
 
-/** Form 1. `kbps` as offered by `b=AS`. `undefined`: not MPEG-TS over RTP from a unicast address. */
-export function readIngestOffer(offer: SipMessage): { readonly kbps: number | undefined } | undefined {
+/** Form 1. `undefined`: no MPEG-TS over RTP is sent. */
+export function readIngestOffer(offer: SipMessage): IngestOffer | undefined {
   const session = sessionOf(offer);
-  const media = session?.media[0];
-  return media && isRtp(media) && media.port > 0 ? { kbps: bandwidthOf(media, "AS") } : undefined;
+  const sent = session?.media.filter((media) => isRtp(media) && media.port > 0 && sends(session, media)) ?? [];
+  const renditions = sent.slice(0, LIMITS.renditions).map((media) => ({ media, kbps: bandwidthOf(media, "AS") }));
+  return session && renditions.length > 0 ? { session, renditions } : undefined;
 }
+const sends = (session: SessionDescription, media: SdpMedia): boolean =>
+  ["sendonly", "sendrecv"].includes(directionOf(session, media));
 
-/** Answers form 1 with the ingest address of this session. */
-export function ingestDescription(offer: SipMessage, grant: ProvisionGrant, wallMs: number): Body | undefined {
-  const session = sessionOf(offer);
-  const taken = session?.media[0];
-  const ingest = readEndpoint(grant.ingest);
-  if (!session || !taken || !ingest) return undefined;
-  const media: SdpMedia = {
-    ...answerTo(taken),
-    port: ingest.port,
-    bandwidth: [{ type: "AS", value: grant.kbps }],
-    attributes: [attribute("recvonly")],
-  };
-  return describe(ingest.host, wallMs, answers(session, taken, media));
+/** Answers form 1: each rendition with an ingest address of its own, or with port 0 where it has no grant. */
+export function ingestDescription(
+  { session, renditions }: IngestOffer,
+  grants: readonly (ProvisionGrant | undefined)[],
+  wallMs: number,
+): Body {
+  const ingests = grants.map((grant) => readEndpoint(grant?.ingest ?? ""));
+  const taken = renditions.flatMap(({ media }, at): [SdpMedia, SdpMedia][] => {
+    const [grant, ingest] = [grants[at], ingests[at]];
+    if (!grant || !ingest) return [];
+    const connection = connectionAt(ingest.host);
+    const attributes = [attribute("recvonly")];
+    return [[media, { ...answerTo(media), port: ingest.port, connection, bandwidth: bandwidth(grant), attributes }]];
+  });
+  const host = ingests.find((ingest) => ingest !== undefined)?.host ?? "0.0.0.0";
+  return describe(host, wallMs, answers(session, new Map(taken)));
 }
 
 /** Takes nothing of an offer: port 0 for each of its m= lines (RFC 3264 §6). */
@@ -103,7 +115,7 @@ export function viewerDescription(offer: ViewerOffer, grant: JoinGrant, flow: Fl
         bandwidth: [...bandwidth(grant), { type: "RR", value: REPORTS_BPS }, { type: "RS", value: 0 }],
         attributes: [attribute("sendonly")],
       };
-      return describe(source.host, wallMs, answers(offer.offer.session, offer.offer.taken, media));
+      return describe(source.host, wallMs, answers(offer.offer.session, new Map([[offer.offer.taken, media]])));
     }
     case "websocket":
       return webSocketAnswer(offer.offer, grant, flow, wallMs);
@@ -154,20 +166,24 @@ function webSocketAnswer(offer: Offer, grant: JoinGrant, flow: Flow, wallMs: num
       attribute("websocket-uri", `${base}/media/${grant.token}`),
     ],
   };
-  return describe(flow.local.host, wallMs, answers(offer.session, offer.taken, media));
+  return describe(flow.local.host, wallMs, answers(offer.session, new Map([[offer.taken, media]])));
 }
 
-const bandwidth = (grant: JoinGrant): SdpMedia["bandwidth"] => [{ type: "AS", value: grant.kbps }];
+const bandwidth = ({ kbps }: { readonly kbps: number }): SdpMedia["bandwidth"] => [{ type: "AS", value: kbps }];
+const connectionAt = (address: string): NonNullable<SessionDescription["connection"]> => ({
+  family: address.includes(":") ? "IP6" : "IP4",
+  address,
+});
 
 function describe(address: string, wallMs: number, media: readonly SdpMedia[]): Body {
-  const family = address.includes(":") ? "IP6" : "IP4";
+  const connection = connectionAt(address);
   const sessionId = String(Math.floor(wallMs / 1_000) + NTP_EPOCH_SEC);
   return {
     type: SDP,
     bytes: serializeSdp({
-      origin: { user: "-", sessionId, sessionVersion: "1", family, address },
+      origin: { user: "-", sessionId, sessionVersion: "1", ...connection },
       name: "-",
-      connection: { family, address },
+      connection,
       startSec: 0,
       stopSec: 0,
       bandwidth: [],
@@ -183,9 +199,9 @@ const answerTo = ({ media, proto }: SdpMedia): Pick<SdpMedia, "media" | "proto" 
   formats: [MP2T],
 });
 
-/** One m= line for each of the offer's, in its order (RFC 3264 §6). */
-function answers(session: SessionDescription, taken: SdpMedia, answer: SdpMedia): SdpMedia[] {
-  return session.media.map((media) => (media === taken ? answer : declined(media)));
+/** One m= line for each of the offer's, in its order: what is taken, with its answer, and the others with port 0 (RFC 3264 §6). */
+function answers(session: SessionDescription, taken: ReadonlyMap<SdpMedia, SdpMedia>): SdpMedia[] {
+  return session.media.map((media) => taken.get(media) ?? declined(media));
 }
 const declined = (media: SdpMedia): SdpMedia => ({ ...media, port: 0, bandwidth: [], attributes: [] });
 

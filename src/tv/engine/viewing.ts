@@ -4,10 +4,18 @@ import { type JoinGrant, joinGrant, joinRequestAttributes } from "#cops/engine/i
 import { type Attributes, CLIENT_TYPE } from "#cops/engine/types.ts";
 import type { CallEnd, CallId } from "#sip/engine/call-types.ts";
 import type { SipRequest } from "#sip/wire/message.ts";
-import type { ChannelRecord, OnAir } from "../types.ts";
+import type { ChannelRecord, OnAir, Rendition } from "../types.ts";
 import type { Reservation, ReservationUser } from "./admission.ts";
 import type { ChannelCall, ChannelInvite, ChannelPorts, Guest, Seat, SeatUser } from "./ports.ts";
-import { type FinalAnswer, incompatibleMedia, insufficientBandwidth, reasonOf, refusalAnswer, UNAVAILABLE } from "./refusals.ts";
+import {
+  type FinalAnswer,
+  incompatibleMedia,
+  insufficientBandwidth,
+  isForBandwidth,
+  reasonOf,
+  refusalAnswer,
+  UNAVAILABLE,
+} from "./refusals.ts";
 import { declines, readViewerOffer, type ViewerOffer, viewerDescription } from "./session-sdp.ts";
 
 /** Longer than any session: the row of a viewing goes when the viewing ends. */
@@ -22,6 +30,7 @@ export type AskForSeat = (guest: Guest, user: SeatUser) => Seat | undefined;
 /**
  * One viewer, at his own DS (PROTOCOL §1-§5). An `open` channel is answered from the directory of channels on air once his
  * edge has the bandwidth, with no message to the broadcaster; an `ask` channel once its broadcaster has agreed as well.
+ * He gets the best rendition that fits his wish and what the network grants [B8].
  */
 export class Viewing implements ChannelCall, ReservationUser, SeatUser {
   readonly channel: string;
@@ -36,6 +45,11 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
   #seat: Seat | undefined;
   /** From the broadcaster's side; an `open` channel needs none. */
   #permission: Ticket | undefined;
+  #onAir: OnAir | undefined;
+  /** Within his wish and not asked for yet, the best first. */
+  #untried: Rendition[] = [];
+  /** Asked for last. */
+  #rendition: Rendition | undefined;
   #reservation: Reservation | undefined;
   #grant: JoinGrant | undefined;
   #isAnswered = false;
@@ -55,12 +69,9 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
     const record = this.#ports.directory.channel(this.channel);
     const onAir = this.#ports.onAir.get(this.channel)?.value;
     const asks = record?.mode === "ask";
-    const wanted = onAir ?? (asks ? record : undefined);
-    if (!wanted) return this.#end(record ? UNAVAILABLE : { status: 404, headers: [] });
+    if (!onAir && !asks) return this.#end(record ? UNAVAILABLE : { status: 404, headers: [] });
     const offer = readViewerOffer(this.#invite.request, this.#invite.flow);
     if (!offer) return this.#end(incompatibleMedia(this.#ports.here.hostName));
-    if (offer.kbps !== undefined && offer.kbps < wanted.kbps)
-      return this.#end(insufficientBandwidth("rate-wished", this.#ports.here.hostName));
     this.#offer = offer;
     if (!asks) this.#permission = SAFE;
     else {
@@ -74,12 +85,18 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
   onAir(onAir: OnAir): void {
     if (!this.#offer || this.#reservation || (!this.#permission && this.#ports.here.isSequential)) return;
     this.#silence();
-    const request = { kind: "admission-sink", attributes: this.#ask(onAir, this.#offer) } as const;
-    this.#reservation = this.#ports.admission.ask(CLIENT_TYPE.admission, request, this);
+    const wishedKbps = this.#offer.kbps ?? Infinity;
+    this.#onAir = onAir;
+    this.#untried = onAir.renditions.filter(({ kbps }) => kbps <= wishedKbps);
+    this.#reserve(insufficientBandwidth("rate-wished", this.#ports.here.hostName));
   }
   /** The channel went off air: so does this viewer. */
   offAir(): void {
     this.#end(OFF_AIR);
+  }
+  /** Renditions are sent no more: whoever takes one of them is off air. */
+  left({ renditions }: OnAir): void {
+    if (this.#rendition && !renditions.some(({ stream }) => stream === this.#rendition?.stream)) this.offAir();
   }
 
   /** Another viewing of the same viewer has taken its place: BYE, and DRQ of its handle. */
@@ -110,11 +127,14 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
     else this.#end({ status: 500, headers: [] });
   }
   onRefused(reason: string): void {
+    const refusal = refusalAnswer(reason, this.#ports.here.hostName);
     this.#reservation = undefined;
-    this.#end(refusalAnswer(reason, this.#ports.here.hostName));
+    if (isForBandwidth(reason)) this.#reserve(refusal);
+    else this.#end(refusal);
   }
   onTakenBack(reason: string): void {
-    this.onRefused(reason);
+    this.#reservation = undefined;
+    this.#end(refusalAnswer(reason, this.#ports.here.hostName));
   }
 
   onEstablished(ack: SipRequest): void {
@@ -127,14 +147,24 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
     if (this.#isAnswered) this.#ports.sessions.remove(this.joinId);
   }
 
+  /** The best of what is left; without any, `refusal` is the answer. */
+  #reserve(refusal: FinalAnswer): void {
+    const next = this.#untried.shift();
+    if (!next || !this.#onAir || !this.#offer) return this.#end(refusal);
+    this.#rendition = next;
+    const request = { kind: "admission-sink", attributes: this.#ask(next, this.#onAir.edge, this.#offer) } as const;
+    this.#reservation = this.#ports.admission.ask(CLIENT_TYPE.admission, request, this);
+  }
+
   /** 2xx, once everybody who has a say has said yes. */
   #settle(): void {
-    if (!this.#grant || !this.#permission || !this.#offer) return;
+    if (!this.#grant || !this.#permission || !this.#offer || !this.#rendition) return;
     const body = viewerDescription(this.#offer, this.#grant, this.#invite.flow, this.#ports.wallMs());
     if (!body) return this.#end({ status: 500, headers: [] });
     const { user, request, flow, channel } = this.#invite;
+    const { stream } = this.#rendition;
     const { kbps } = this.#grant;
-    const row = { joinId: this.joinId, user, channel, kbps, callId: request.headers.get("call-id") ?? "" };
+    const row = { joinId: this.joinId, user, channel, stream, kbps, callId: request.headers.get("call-id") ?? "" };
     const ticket = allSafe([this.#permission, this.#ports.sessions.put(this.joinId, row, 1, UNTIL_REMOVED_SEC)]);
     this.#isAnswered = true;
     const headers = this.#seat ? ([["Session-ID", this.#sessionId]] as const) : [];
@@ -150,16 +180,16 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
   get #sessionId(): string {
     return /^[0-9a-f]{32}\b/.exec(this.#invite.request.headers.get("session-id") ?? "")?.[0] ?? this.joinId;
   }
-  #ask(onAir: OnAir, offer: ViewerOffer): Attributes {
+  #ask({ stream, kbps, group, source }: Rendition, sourceEdge: string, offer: ViewerOffer): Attributes {
     return joinRequestAttributes({
       joinId: this.joinId,
-      channel: onAir.name,
+      channel: stream,
       user: this.user,
-      kbps: onAir.kbps,
+      kbps,
       accessKbps: this.#ports.directory.subscriber(this.user)?.accessKbps ?? 0,
-      sourceEdge: onAir.edge,
-      coreGroup: onAir.group,
-      coreSource: onAir.source,
+      sourceEdge,
+      coreGroup: group,
+      coreSource: source,
       delivery: offer.form,
       ...(this.#replaced && { replaces: this.#replaced.joinId }),
       ...(offer.form === "unicast" && { unicastTo: offer.to }),
