@@ -2,7 +2,7 @@
  * A transaction-stateful, record-routing proxy between people (RFC 3261 §16, PROTOCOL §1), and edge proxy of the clients
  * that are here (RFC 5626 §5).
  */
-import { hex, utf8 } from "#base/bytes.ts";
+import { hex } from "#base/bytes.ts";
 import type { Entropy } from "#host/host.ts";
 import { response } from "../wire/builders.ts";
 import type { NameAddr, SipRequest, SipResponse, SipUri } from "../wire/message.ts";
@@ -59,6 +59,7 @@ interface Branch {
   ended: boolean;
 }
 
+const MARK_DIGITS = 16;
 const DIALOG_FORMING = new Set(["INVITE", "SUBSCRIBE", "REFER"]);
 /** Of a CANCEL because another device took the call (RFC 3326 §3.1). */
 const ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"';
@@ -354,7 +355,7 @@ export class SipProxy {
   /** What decides where it is sent: its address-of-record and its Routes. Of this run, so that no other's looks like it. */
   #markOf({ headers }: SipRequest, aor: string): string {
     const decisive = `${this.#salt} ${aor} ${headers.list("route").join()}`;
-    return hex(this.#ports.host.digest("SHA-256", utf8(decisive)).subarray(0, 8));
+    return this.#ports.host.digestHex("SHA-256", decisive).slice(0, MARK_DIGITS);
   }
 
   #ownRoute(to: Destination, token: string, ob?: "ob"): string {
