@@ -1,6 +1,7 @@
 import type { Identity } from "#client/agents.ts";
 import type { Host } from "#host/host.ts";
-import { SipDriver, type TransactionUser, UdpTransport } from "#sip/index.ts";
+import { DigestClient } from "#sip/engine/digest.ts";
+import { type ClientTxId, request, SipDriver, type TransactionUser, UdpTransport } from "#sip/index.ts";
 import {
   type CallEnd,
   type CallId,
@@ -10,7 +11,9 @@ import {
   type UserAgentUser,
   WsUplink,
 } from "#sip/ua.ts";
-import type { SipResponse } from "#sip/wire/message.ts";
+import type { SipRequest, SipResponse } from "#sip/wire/message.ts";
+import { sipUri } from "#sip/wire/uri.ts";
+import { formatNameAddr, nameAddr } from "#sip/wire/values.ts";
 import type { SimNetwork } from "./types.ts";
 
 const SIP_PORT = 5060;
@@ -105,6 +108,50 @@ function behindNat(machine: Host, address: string): Host {
       return typeof found === "function" ? found.bind(target) : found;
     },
   });
+}
+
+/** Somebody who sends single requests to his DS as he likes, and answers its challenges. */
+export class Asker {
+  /** Final answers to what he asked, challenges left out. */
+  readonly heard: SipResponse[] = [];
+  readonly #identity: Identity;
+  readonly #driver: SipDriver;
+  readonly #digest: DigestClient;
+  readonly #unanswered = new Map<ClientTxId, SipRequest>();
+  #cseq = 0;
+
+  constructor(net: SimNetwork, identity: Identity, name = identity.user) {
+    const { user, deviceSecret, localHost } = identity;
+    const host = net.host(name, localHost);
+    this.#identity = identity;
+    this.#digest = new DigestClient(host, { user, password: deviceSecret });
+    this.#driver = bareDriver(host, localHost, (response, tx) => this.#onResponse(response, tx));
+  }
+
+  /** `to`: a user or channel; "" = the DS itself. */
+  ask(method: string, to: string, fields: readonly (readonly [string, string])[] = [], from = this.#identity.user): void {
+    const { domain } = this.#identity;
+    const uri = sipUri({ user: method === "REGISTER" ? "" : to, host: domain });
+    this.#send(
+      request(method, uri, [
+        ["From", `<sip:${from}@${domain}>;tag=t`],
+        ["To", formatNameAddr(nameAddr(sipUri({ user: to, host: domain })))],
+        ["Call-ID", `${method} of ${this.#identity.localHost}`.replaceAll(" ", "-")],
+        ...fields,
+      ]),
+    );
+  }
+
+  #send(unsigned: SipRequest): void {
+    unsigned.headers.set("CSeq", `${++this.#cseq} ${unsigned.method}`);
+    const signed = this.#digest.sign(unsigned);
+    this.#unanswered.set(this.#driver.request(signed, { transport: "udp", ...this.#identity.ds }), signed);
+  }
+  #onResponse(response: SipResponse, tx: ClientTxId): void {
+    const asked = this.#unanswered.get(tx);
+    if (asked && this.#digest.challenged(asked, response, 0)) this.#send(asked);
+    else this.heard.push(response);
+  }
 }
 
 /** SIP without a user agent. */

@@ -1,10 +1,8 @@
 /** REGISTER at a DS that is not the user's home (PROTOCOL §9; RFC 3327, RFC 5626 §5, §6): Bob's home is ds1, he is at ds2. */
 import assert from "node:assert/strict";
-import { DigestClient } from "#sip/engine/digest.ts";
-import { type Binding, request, type SipRequest } from "#sip/index.ts";
-import { sipUri } from "#sip/wire/uri.ts";
+import type { Binding } from "#sip/index.ts";
 import { testFlows } from "./flow-stage.ts";
-import { bareDriver, Phone, type PhoneOptions } from "./phone.ts";
+import { Asker, Phone, type PhoneOptions } from "./phone.ts";
 import type { SimNetwork } from "./types.ts";
 import { type World, world, worldTest } from "./world.ts";
 
@@ -199,48 +197,48 @@ worldTest(
   "Contact: * takes all of them back, and a REGISTER without Contact tells of them (RFC 3261 §10.2.2, §10.2.3)",
   (net) => {
     const { w, bob } = stage(net, { ws: WS2 });
-    const { deviceSecret, domain } = w.signUp("bob", 1);
-    const heard: string[] = [];
-    const host = net.host("third", "10.0.2.77");
-    const digest = new DigestClient(host, { user: "bob", password: deviceSecret });
-    let cseq = 0;
-    let asked: SipRequest | undefined;
-    const ask = (fields: readonly (readonly [string, string])[]): void => {
-      asked = request("REGISTER", sipUri({ host: domain }), [
-        ["From", `<sip:bob@${domain}>;tag=t`],
-        ["To", `<sip:bob@${domain}>`],
-        ["Call-ID", "third"],
-        ["CSeq", `${++cseq} REGISTER`],
-        ...fields,
-      ]);
-      driver.request(digest.sign(asked), { transport: "udp", ...DS2 });
-    };
-    const driver = bareDriver(host, "10.0.2.77", (answer) => {
-      const fields = [...(asked?.headers.fields() ?? [])].filter(({ name }) => name === "contact" || name === "expires");
-      if (answer.status === 401 && asked && digest.challenged(asked, answer, 0))
-        ask(fields.map(({ name, value }) => [name, value]));
-      else heard.push(`${answer.status} ${answer.headers.list("contact").length}`);
-    });
-    ask([["Contact", "<sip:bob@10.0.2.77>"]]);
+    const identity = { ...w.signUp("bob", 1), ds: DS2 };
+    const third = new Asker(net, identity, "third");
+    third.ask("REGISTER", "bob", [["Contact", `<sip:bob@${identity.localHost}>`]]);
     w.run(MOMENT_MS);
-    assert.deepEqual(known(w)[0], ["ds1 1", "ds1 0"], "who has an address needs no Path");
-    ask([]);
+    assert.deepEqual(known(w)[0], ["ds1 1", "ds1 0"], "who names an address needs no Path");
+    third.ask("REGISTER", "bob");
     w.run(MOMENT_MS);
-    ask([
+    third.ask("REGISTER", "bob", [
       ["Contact", "*"],
       ["Expires", "0"],
     ]);
     w.run(MOMENT_MS);
+    const heard = third.heard.map(({ status, headers }) => [status, headers.list("contact").length]);
     assert.deepEqual(
-      [heard, known(w)],
+      [heard, known(w), bob.look()],
       [
-        ["200 2", "200 2", "200 0"],
+        [
+          [200, 2],
+          [200, 2],
+          [200, 0],
+        ],
         [[], []],
+        [],
       ],
     );
-    assert.deepEqual(bob.look(), []);
   },
 );
+for (const [header, status] of [
+  ["Proxy-Require", 420],
+  ["Max-Forwards", 483],
+] as const) {
+  worldTest(`${header} that keeps a REGISTER from being sent home: ${status} (RFC 3261 §16.3)`, (net) => {
+    const w = world(net, { sites: 2 });
+    const bob = new Asker(net, { ...w.signUp("bob", 1), ds: DS2 });
+    bob.ask("REGISTER", "bob", [[header, header === "Max-Forwards" ? "0" : "gadget"]]);
+    w.run(MOMENT_MS);
+    assert.deepEqual(
+      bob.heard.map((answer) => answer.status),
+      [status],
+    );
+  });
+}
 
 worldTest("a stranger is challenged by the DS that he reaches, and home hears nothing of him", (net) => {
   const w = world(net, { sites: 2 });

@@ -1,11 +1,10 @@
 /** Calls between people through the DSs of a whole operator [B2], PROTOCOL §1, §9, §13. */
 import assert from "node:assert/strict";
-import { bareDriver, Phone } from "#sim/phone.ts";
+import { Asker, bareDriver, Phone } from "#sim/phone.ts";
 import type { SimNetwork } from "#sim/types.ts";
 import { type World, world, worldTest } from "#sim/world.ts";
-import { DigestClient } from "#sip/engine/digest.ts";
 import { RegistrationClient } from "#sip/engine/registration-client.ts";
-import { request, type SipRequest } from "#sip/index.ts";
+import { request } from "#sip/index.ts";
 import { parseUri, sipUri } from "#sip/wire/uri.ts";
 import { nameAddr } from "#sip/wire/values.ts";
 
@@ -279,26 +278,45 @@ for (const {
 
 worldTest("a user who speaks in another's name is refused: 403", (net) => {
   const { w, alice } = line(net);
-  const { deviceSecret, ...mallory } = w.signUp("mallory", 1);
-  const heard: string[] = [];
-  const host = net.host("mallory", mallory.localHost);
-  const digest = new DigestClient(host, { user: "mallory", password: deviceSecret });
-  const ds = { transport: "udp", ...mallory.ds } as const;
-  const fields = [
-    ["From", "<sip:bob@sipcast.test>;tag=m"],
-    ["To", "<sip:alice@sipcast.test>"],
-    ["Call-ID", "m"],
-  ] as const;
-  const message = (cseq: number): SipRequest =>
-    request("MESSAGE", sipUri({ user: "alice", host: mallory.domain }), [...fields, ["CSeq", `${cseq} MESSAGE`]]);
-  const driver = bareDriver(host, mallory.localHost, (response) => {
-    heard.push(`${response.status}`);
-    if (digest.challenged(message(1), response, 0)) driver.request(digest.sign(message(2)), ds);
-  });
-  driver.request(message(1), ds);
+  const mallory = new Asker(net, w.signUp("mallory", 1));
+  mallory.ask("MESSAGE", "alice", [], "bob");
   w.run(500);
-  assert.deepEqual([heard, alice.look()], [["407", "403"], []]);
+  assert.deepEqual([mallory.heard.map(({ status }) => status), alice.look()], [[403], []]);
 });
+
+const EXTENSIONS: {
+  name: string;
+  method: string;
+  to: string;
+  field: [string, string];
+  wants: [status: number, lacks?: string];
+}[] = [
+  { name: "a DS asked what it can", method: "OPTIONS", to: "", field: ["Require", "path, teleport"], wants: [420, "teleport"] },
+  { name: "a DS asked for what it can", method: "OPTIONS", to: "", field: ["Require", "path"], wants: [200] },
+  { name: "a channel", method: "INVITE", to: "bob-tv", field: ["Require", "teleport"], wants: [420, "teleport"] },
+  { name: "the registrar", method: "REGISTER", to: "carol", field: ["Require", "teleport"], wants: [420, "teleport"] },
+  {
+    name: "whoever is called, through the proxy",
+    method: "MESSAGE",
+    to: "bob",
+    field: ["Require", "teleport"],
+    wants: [420, "teleport"],
+  },
+  { name: "the proxy", method: "MESSAGE", to: "bob", field: ["Proxy-Require", "teleport"], wants: [420, "teleport"] },
+  { name: "no proxy: the DS itself", method: "OPTIONS", to: "", field: ["Proxy-Require", "teleport"], wants: [200] },
+];
+for (const { name, method, to, field, wants } of EXTENSIONS) {
+  worldTest(`${field.join(": ")} is a matter of ${name}: ${wants.join(" ")} (RFC 3261 §8.2.2.3, §16.3 step 5)`, (net) => {
+    const { w } = line(net, 2);
+    const carol = new Asker(net, w.signUp("carol", 1));
+    carol.ask(method, to, [field, ["Contact", "<sip:carol@10.0.1.99>"]]);
+    w.run(500);
+    assert.deepEqual(
+      carol.heard.map(({ status, headers }) => [status, headers.get("unsupported")]),
+      [[wants[0], wants[1]]],
+    );
+  });
+}
 
 /** Somebody who has his calls sent elsewhere: the contact that he registers. */
 function diverts(

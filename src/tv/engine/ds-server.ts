@@ -1,3 +1,4 @@
+import { unsupported } from "#sip/engine/call-messages.ts";
 import type { Calls } from "#sip/engine/calls.ts";
 import type { ChallengeAs, Challenger } from "#sip/engine/digest.ts";
 import { aorOf } from "#sip/engine/location.ts";
@@ -31,6 +32,8 @@ export interface DsServerPorts {
 }
 
 const ALLOW = "INVITE, ACK, CANCEL, BYE, UPDATE, OPTIONS, REGISTER";
+/** What some request may require of it. */
+const EXTENSIONS = ["path", "outbound", "replaces", "timer"];
 
 /**
  * The transaction user of a DS [B2]: finds out who is asking, and hands the request to the service whose matter it is. What
@@ -174,7 +177,9 @@ export class DsServer implements TransactionUser {
 }
 
 function capabilities(request: SipRequest): SipResponse {
-  const answer = response(request, 200);
-  answer.headers.add("Allow", ALLOW).add("Accept", "application/sdp").add("Supported", "path, outbound");
+  const unknown = unsupported(request, EXTENSIONS);
+  const answer = response(request, unknown.length > 0 ? 420 : 200); // §8.2.2.3
+  if (unknown.length > 0) answer.headers.add("Unsupported", unknown.join(", "));
+  else answer.headers.add("Allow", ALLOW).add("Accept", "application/sdp").add("Supported", EXTENSIONS.join(", "));
   return answer;
 }
