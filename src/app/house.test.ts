@@ -33,7 +33,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const TYPES_FOR_ALL = ["roles/types.ts"];
 const IMPLEMENTATIONS = ["host/node/", "host/browser/"];
 /** What only tests import. */
-const TEST_SUPPORT = ["sim/sim-test.ts", "sim/flow-stage.ts", "host/conformance.ts"];
+const TEST_SUPPORT = [
+  "sim/sim-test.ts",
+  "sim/flow-stage.ts",
+  "host/conformance.ts",
+  "overlay/carriers/test-child.ts",
+  "overlay/carriers/test-nats.ts",
+];
 /** Where Node's APIs, clocks, timers and randomness may be named. */
 const MAY_NAME_THE_WORLD = [...IMPLEMENTATIONS, "store/", "overlay/carriers/", "http/", "edge/linux/", "app/", ...TEST_SUPPORT];
 const THE_WORLD =
@@ -78,7 +84,7 @@ function faultOf({ file, target, typeOnly }: Import): string | undefined {
     const isAgreement = target === `${to}/types.ts`; // what the layers of an area share
     return upward && !isAgreement && !isTest(file) ? `${file} is of an inner layer and imports ${target}` : undefined;
   }
-  if (isAnyOf(target, IMPLEMENTATIONS) && from !== "app" && !isTest(file))
+  if (isAnyOf(target, IMPLEMENTATIONS) && from !== "app" && !isTest(file) && !TEST_SUPPORT.includes(file))
     return `${file} imports ${target}: implementations are for app`;
   if (FREE.includes(to) || (typeOnly && TYPES_FOR_ALL.includes(target))) return undefined;
   if (isTest(file) && to === "sim") return undefined;

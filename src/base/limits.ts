@@ -97,6 +97,16 @@ export const LIMITS = {
   overlayFrameBytes: 4 * 1024 * 1024,
   /** Members that are remembered; hellos of further ones are dropped. 10..10,000. */
   overlayMembers: 1_000,
+  /** A member's id: characters. 16..128. */
+  overlayMemberIdChars: 64,
+  /** Octets that wait for a process that does not read its channel; frames above are lost. overlayFrameBytes..256 MiB. */
+  channelQueuedBytes: 16 * 1024 * 1024,
+  /** Octets that a NATS server has not confirmed; frames above are lost. overlayFrameBytes..256 MiB. */
+  natsQueuedBytes: 16 * 1024 * 1024,
+  /** A frame goes over NATS in parts of so many octets, or of what the server takes if that is less. 4 KiB..1 MiB. */
+  natsPartBytes: 256 * 1024,
+  /** Octets of frames that have not come whole over NATS; above, the oldest are lost. overlayFrameBytes..256 MiB. */
+  natsPartialBytes: 32 * 1024 * 1024,
   /** Requests that wait for their answer at one member; further ones time out at once. 100..1,000,000. */
   overlayRequests: 10_000,
   /** Messages of one member that are remembered, so that none is handed up twice. 64..65,536. */
@@ -160,6 +170,10 @@ export const LIMITS = {
   brokerSettleMs: 15_000,
   /** What a DS held is kept for so long after its connection ended, for another to adopt (PROTOCOL §7). ms, 10,000..600,000. */
   orphanHoldMs: 60_000,
+  /** How far apart an edge looks at who has joined its groups, while it has viewers by multicast. ms, 1,000..30,000. */
+  memberLookMs: 5_000,
+  /** Without a member behind his port for so long a viewer by multicast is gone (PROTOCOL §12). ms, 10,000..300,000. */
+  memberAbsentMs: 30_000,
   // tv
   /** Renditions of one channel [B8]; further m= lines of a broadcaster's offer are answered with port 0. 1..9. */
   renditions: 3,
@@ -223,4 +237,8 @@ export const LIMITS = {
   ladderFlows: 10_000,
   /** Streams that a capture follows, each way counted; the oldest is forgotten first. 1,000..1,000,000. */
   captureStreams: 10_000,
+  // app
+  /** A child process that ended is started again so much later: the least at first, twice as much each time. ms, 100..60,000. */
+  processRestartLeastMs: 500,
+  processRestartMostMs: 10_000,
 } as const;

@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import type { Json, Overlay, Reply, RoleName } from "../types.ts";
+import type { TestContext } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { text, utf8 } from "#base/bytes.ts";
+import { LIMITS } from "#base/limits.ts";
+import type { Clock } from "#host/host.ts";
+import type { Carrier, CarrierPort } from "../carrier.ts";
+import { OverlayNode } from "../node.ts";
+import type { Json, MemberId, Overlay, Reply, RoleName } from "../types.ts";
+import { faulty } from "./faulty.ts";
+import type { Fate } from "./in-process.ts";
 
 /** Where a case runs: on real or virtual time. */
 export interface Stage {
@@ -10,6 +19,16 @@ export type Script = Generator<() => boolean, void>;
 export interface ConformanceCase {
   readonly name: string;
   readonly script: (stage: Stage) => Script;
+}
+
+/** The same for the carrier itself. */
+export interface CarrierStage {
+  /** Takes a member's place and notes what it hears. */
+  join(id: MemberId): { readonly port: CarrierPort; readonly heard: string[] };
+}
+export interface CarrierCase {
+  readonly name: string;
+  readonly script: (stage: CarrierStage) => Script;
 }
 
 const ids = (overlay: Overlay, role?: RoleName): string =>
@@ -116,3 +135,166 @@ export const CONFORMANCE: readonly ConformanceCase[] = [
     },
   },
 ];
+
+type Seated = ReturnType<CarrierStage["join"]>;
+const hears = ({ heard }: Seated, line: string): boolean => heard.includes(line);
+
+/** Members that are not there yet miss what is said: each calls until all hear it. */
+function* met(all: Readonly<Record<MemberId, Seated>>): Script {
+  yield () => {
+    for (const [id, { port }] of Object.entries(all)) port.sendAll(utf8(`hello of ${id}`));
+    return Object.entries(all).every(([id, seated]) =>
+      Object.keys(all).every((other) => other === id || hears(seated, `hello of ${other}`)),
+    );
+  };
+}
+
+/** What every carrier must do by itself, in fair weather. */
+export const CARRIER_CONFORMANCE: readonly CarrierCase[] = [
+  {
+    name: "a frame goes to the one it is for, which may be the sender, or to all others",
+    *script({ join }) {
+      const [a, b, c] = [join("a"), join("b"), join("c")];
+      yield* met({ a, b, c });
+      a.port.send("b", utf8("for b"));
+      a.port.send("a", utf8("for a"));
+      a.port.send("nobody", utf8("lost"));
+      assert.ok(!hears(a, "for a"), "nothing is told before `send` returns");
+      yield () => hears(b, "for b") && hears(a, "for a");
+      c.port.sendAll(utf8("for all"));
+      yield () => hears(a, "for all") && hears(b, "for all");
+      const heard = [a, b, c].map(({ heard: lines }) => lines.filter((line) => !line.startsWith("hello")).sort());
+      assert.deepEqual(heard, [["for a", "for all"], ["for all", "for b"], []]);
+      for (const [id, { heard: lines }] of Object.entries({ a, b, c })) assert.ok(!lines.includes(`hello of ${id}`));
+    },
+  },
+  {
+    name: "frames of every size up to overlayFrameBytes arrive whole",
+    *script({ join }) {
+      const [a, b] = [join("a"), join("b")];
+      yield* met({ a, b });
+      const sizes = [0, 1, 65_536, 262_144, 1_048_576, LIMITS.overlayFrameBytes];
+      const frames = sizes.map((size, at) => String.fromCharCode(97 + at).repeat(size));
+      for (const frame of frames) {
+        a.port.send("b", utf8(frame));
+        yield () => hears(b, frame);
+      }
+    },
+  },
+  {
+    name: "who left, and whose place another took, says and hears nothing more",
+    *script({ join }) {
+      const [a, b, first] = [join("a"), join("b"), join("c")];
+      yield* met({ a, b, c: first });
+      const second = join("c");
+      yield* met({ a, b, c: second });
+      b.port.leave();
+      const [heardByB, heardByFirst] = [b.heard.length, first.heard.length];
+      first.port.sendAll(utf8("of the first"));
+      first.port.leave();
+      b.port.sendAll(utf8("of who left"));
+      a.port.sendAll(utf8("last"));
+      yield () => hears(second, "last");
+      second.port.sendAll(utf8("also last"));
+      yield () => hears(a, "also last");
+      assert.deepEqual([b.heard.length, first.heard.length], [heardByB, heardByFirst]);
+      assert.ok(!hears(a, "of the first") && !hears(a, "of who left"));
+    },
+  },
+];
+
+/** Loses a sixth of the frames, repeats a sixth, and lets them overtake one another. */
+const FOUL: Fate = () => {
+  const delayMs = (): number => 20 * Math.random();
+  return Math.random() < 1 / 6 ? [] : Math.random() < 1 / 6 ? [delayMs(), delayMs()] : [delayMs()];
+};
+const PATIENCE_MS = 20_000;
+const POLL_MS = 2;
+
+/** Where members are put in turn: a carrier for each process or machine. */
+type Places = readonly Carrier[];
+type MemberPlaces = (id: MemberId) => Carrier;
+
+/** A test on real time for each case; `withPlaces` makes carriers of their own for each. The test around them is concurrent. */
+export async function testCarrier(
+  t: TestContext,
+  clock: Clock,
+  withPlaces: (body: (places: Places) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const each = (name: string, body: (places: Places) => Promise<void>): Promise<void> => t.test(name, () => withPlaces(body));
+  await Promise.all([
+    ...CARRIER_CONFORMANCE.map(({ name, script }) => each(name, (places) => play(script(carrierStage(places, clock))))),
+    ...CONFORMANCE.flatMap(({ name, script }) => [
+      each(`fair weather: ${name}`, (places) => playOverlay(script, placed(places), clock)),
+      each(`foul weather: ${name}`, (places) => playOverlay(script, placed(places.map((place) => faulty(place, FOUL))), clock)),
+    ]),
+    each("two that are cut off from each other still hear a third, and once healed one another", (places) =>
+      playCut(places, clock),
+    ),
+  ]);
+}
+
+async function playCut(places: Places, clock: Clock): Promise<void> {
+  let isCut = false;
+  const fate: Fate = (from, to) => (isCut && `${from}${to}` !== "ac" ? [] : [0]);
+  const { join } = carrierStage(
+    places.map((place) => faulty(place, fate)),
+    clock,
+  );
+  const [a, b, c] = [join("a"), join("b"), join("c")];
+  await play(met({ a, b, c }));
+  isCut = true;
+  a.port.send("b", utf8("while cut"));
+  a.port.sendAll(utf8("to all while cut"));
+  await until(() => hears(c, "to all while cut"));
+  isCut = false;
+  await until(() => {
+    a.port.send("b", utf8("healed"));
+    return hears(b, "healed");
+  });
+  assert.ok(!hears(b, "while cut") && !hears(b, "to all while cut"));
+}
+
+function carrierStage(places: Places, clock: Clock): CarrierStage {
+  const placeOf = placed(places);
+  return {
+    join: (id) => {
+      const heard: string[] = [];
+      return { port: placeOf(id).join(id, clock, (frame) => void heard.push(text(frame))), heard };
+    },
+  };
+}
+
+async function playOverlay(script: ConformanceCase["script"], placeOf: MemberPlaces, clock: Clock): Promise<void> {
+  const joined: OverlayNode[] = [];
+  const join: Stage["join"] = (id, role) => {
+    const overlay = new OverlayNode(placeOf(id), clock, { id, role, info: { name: id } });
+    joined.push(overlay);
+    return overlay;
+  };
+  await play(script({ join }));
+  for (const overlay of joined) overlay.leave();
+}
+
+async function play(script: Script): Promise<void> {
+  for (const condition of script) await until(condition);
+}
+
+/** Waits for what must come true on real time. */
+export async function until(condition: () => boolean): Promise<void> {
+  const endMs = performance.now() + PATIENCE_MS;
+  while (!condition()) {
+    assert.ok(performance.now() < endMs, `within ${PATIENCE_MS} ms: ${condition}`);
+    await sleep(POLL_MS);
+  }
+}
+
+/** The next place for a member that was not seen before, for another the same again. */
+function placed(places: Places): MemberPlaces {
+  const known = new Map<MemberId, Carrier>();
+  return (id) => {
+    const place = known.get(id) ?? places[known.size % places.length] ?? assert.fail("no place");
+    known.set(id, place);
+    return place;
+  };
+}
