@@ -26,8 +26,9 @@ export interface StartOptions {
 export class ClientTransaction implements Timed {
   wheelAtMs = Infinity;
   readonly branch: string;
-  readonly request: SipRequest; // with our Via
-  readonly bytes: Uint8Array;
+  readonly method: string;
+  /** With our Via, and its octets; until it is answered finally. */
+  sent: { readonly request: SipRequest; readonly bytes: Uint8Array } | undefined;
   readonly link: Link;
   readonly machine: InviteClientTransaction | NonInviteClientTransaction;
   /** Our own CANCEL: nobody is told of it. */
@@ -40,8 +41,8 @@ export class ClientTransaction implements Timed {
 
   constructor(branch: string, request: SipRequest, link: Link, context: TransactionContext, kind: TransactionKind = {}) {
     this.branch = branch;
-    this.request = request;
-    this.bytes = serialize(request);
+    this.method = request.method;
+    this.sent = { request, bytes: serialize(request) };
     this.link = link;
     this.own = kind.own ?? false;
     this.fallback = kind.fallback;
@@ -69,7 +70,7 @@ export class ClientTransactions {
     const branch = mark === undefined ? this.#newBranch() : `${this.#newBranch()}.${mark}`;
     if (link === undefined || this.size >= this.#context.maxTransactions) return this.#failSoon(branch);
     const tx = new ClientTransaction(branch, addressed(request, branch, link), link, this.#context);
-    const fits = link.flow.transport !== "udp" || tx.bytes.length <= LIMITS.sipUdpRequestBytes;
+    const fits = link.flow.transport !== "udp" || (tx.sent?.bytes.length ?? 0) <= LIMITS.sipUdpRequestBytes;
     const other = fits ? undefined : roomier?.();
     if (other === undefined) return this.#begin(tx);
     const onOther = addressed(request, branch, other);
@@ -77,10 +78,14 @@ export class ClientTransactions {
   }
 
   #begin(tx: ClientTransaction): ClientTxId {
-    if (!this.#context.send(tx.link, tx.bytes)) return this.#failSoon(tx.branch);
-    this.#mapOf(tx.request.method).set(tx.branch, tx);
+    if (!this.#sendRequest(tx)) return this.#failSoon(tx.branch);
+    this.#mapOf(tx.method).set(tx.branch, tx);
     this.#context.deadlines.set(tx, tx.machine.nextDeadlineMs);
     return tx.branch;
+  }
+
+  #sendRequest({ link, sent }: ClientTransaction): boolean {
+    return sent !== undefined && this.#context.send(link, sent.bytes);
   }
 
   /** An ACK for a 2xx: sent once, without a transaction (RFC 3261 §13.2.2.4). */
@@ -108,6 +113,7 @@ export class ClientTransactions {
     const outputs = tx.machine.step({ kind: "response", status: response.status }, this.#context.host.nowMs());
     if (!outputs.some((output) => output.kind === "pass-up")) this.#context.counters.retransmissionsIn++;
     this.#perform(tx, outputs, response);
+    if (response.status >= 200) tx.sent = undefined;
   }
 
   onDeadline(tx: ClientTransaction, nowMs: number): void {
@@ -123,11 +129,11 @@ export class ClientTransactions {
 
   /** The far end has no TCP: as a datagram after all, of whatever size (RFC 3261 §18.1.1). */
   #fallBack(tx: ClientTransaction): boolean {
-    const { branch, fallback: link, machine, request } = tx;
-    if (link === undefined || (machine.state !== "calling" && machine.state !== "trying")) return false;
+    const { branch, fallback: link, machine, sent } = tx;
+    if (link === undefined || sent === undefined || (machine.state !== "calling" && machine.state !== "trying")) return false;
     this.#context.deadlines.delete(tx);
-    const headers = request.headers.clone().replaceFirst("via", ownVia(branch, link));
-    this.#begin(new ClientTransaction(branch, { ...request, headers }, link, this.#context));
+    const headers = sent.request.headers.clone().replaceFirst("via", ownVia(branch, link));
+    this.#begin(new ClientTransaction(branch, { ...sent.request, headers }, link, this.#context));
     return true;
   }
 
@@ -152,26 +158,27 @@ export class ClientTransactions {
     switch (output.kind) {
       case "send-request":
         counters.retransmissionsOut++;
-        send(tx.link, tx.bytes);
+        this.#sendRequest(tx);
         return;
       case "send-ack":
-        if (response !== undefined) tx.ack ??= serialize(ackOf(tx.request, response));
+        if (response !== undefined && tx.sent) tx.ack ??= serialize(ackOf(tx.sent.request, response));
         if (tx.ack !== undefined) send(tx.link, tx.ack);
         return;
       case "send-cancel":
+        if (tx.sent === undefined) return;
         this.#begin(
-          new ClientTransaction(tx.branch, cancelOf(tx.request, tx.cancelReason), tx.link, this.#context, { own: true }),
+          new ClientTransaction(tx.branch, cancelOf(tx.sent.request, tx.cancelReason), tx.link, this.#context, { own: true }),
         );
         return;
       case "pass-up":
         if (response !== undefined && !tx.own) tell(response, () => user.onResponse(response, tx.branch, tx.link.flow));
         return;
       case "ended": {
-        this.#mapOf(tx.request.method).delete(tx.branch);
+        this.#mapOf(tx.method).delete(tx.branch);
         const { cause } = output;
         if (cause !== "done") counters.failures++;
         if (tx.own) return;
-        tell(tx.request, () => (cause === "done" ? user.onSettled?.(tx.branch) : user.onFailure(tx.branch, cause)));
+        tell(tx.sent?.request, () => (cause === "done" ? user.onSettled?.(tx.branch) : user.onFailure(tx.branch, cause)));
       }
     }
   }

@@ -1,5 +1,5 @@
 /** The server transactions of a driver (RFC 3261 §17.2): their requests, their machines, their responses. */
-import { hex } from "#base/bytes.ts";
+import { hex, own } from "#base/bytes.ts";
 import type { Timed } from "#base/deadlines.ts";
 import { SAFE, type Ticket } from "#base/ticket.ts";
 import type { TransactionContext } from "./context.ts";
@@ -16,7 +16,8 @@ import { callIdOf, cseqOf, fromTagOf, toTagOf } from "./wire/values.ts";
 export class ServerTransaction implements Timed {
   wheelAtMs = Infinity;
   readonly id: ServerTxId; // its branch
-  readonly via: Via;
+  /** Of the client, as its Via says. */
+  readonly sentBy: { readonly host: string; readonly port: number | undefined };
   readonly method: string;
   /** Until it is answered finally. */
   request: SipRequest | undefined;
@@ -33,10 +34,10 @@ export class ServerTransaction implements Timed {
   canceled = false;
   latest: Uint8Array | undefined;
 
-  constructor(id: string, via: Via, request: SipRequest, replyTo: Link, context: TransactionContext) {
-    this.id = id;
-    this.via = via;
-    this.method = request.method;
+  constructor(id: string, { host, port }: Via, request: SipRequest, replyTo: Link, context: TransactionContext) {
+    this.id = own(id);
+    this.sentBy = { host: own(host), port };
+    this.method = own(request.method);
     this.request = request;
     this.replyTo = replyTo;
     this.toTag = hex(context.host.random(8));
@@ -45,12 +46,12 @@ export class ServerTransaction implements Timed {
   }
 }
 
-const MAGIC_COOKIE = /^z9hG4bK./; // RFC 3261 §8.1.1.7
+const MAGIC_COOKIE = "z9hG4bK"; // RFC 3261 §8.1.1.7
 
 /** The branch; for a client of RFC 2543, whose branch says nothing, what all of one transaction has in common (§17.2.3). */
 function idOf(request: SipRequest, via: Via): string {
   const branch = String(via.params.get("branch"));
-  if (MAGIC_COOKIE.test(branch)) return branch;
+  if (branch.startsWith(MAGIC_COOKIE) && branch !== MAGIC_COOKIE) return branch;
   return [formatHostPort(via), callIdOf(request), cseqOf(request)?.number, fromTagOf(request)].join(" ");
 }
 
@@ -74,7 +75,7 @@ export class ServerTransactions {
   onRequest(request: SipRequest, via: Via, flow: Flow, replyTo: Link): void {
     const branch = idOf(request, via);
     const tx = this.#byBranch.get(branch);
-    const isSame = tx !== undefined && formatHostPort(tx.via) === formatHostPort(via);
+    const isSame = tx?.sentBy.host === via.host && tx.sentBy.port === via.port;
     if (request.method === "ACK") this.#onAck(request, isSame ? tx : undefined, flow);
     else if (request.method === "CANCEL") this.#onCancel(request, isSame ? tx : undefined, replyTo);
     else if (tx === undefined) this.#onNew(branch, request, via, flow, replyTo);
@@ -93,9 +94,9 @@ export class ServerTransactions {
     }
     if (request.method !== "INVITE" && this.#isAnsweredAtOnce(request, replyTo)) return;
     const tx = new ServerTransaction(branch, via, request, replyTo, this.#context);
-    this.#byBranch.set(branch, tx);
+    this.#byBranch.set(tx.id, tx);
     deadlines.set(tx, tx.machine.nextDeadlineMs);
-    if (!tell(request, () => user.onRequest(request, branch, flow))) this.#answerFault(tx);
+    if (!tell(request, () => user.onRequest(request, tx.id, flow))) this.#answerFault(tx);
   }
 
   #isAnsweredAtOnce(request: SipRequest, replyTo: Link): boolean {
@@ -202,7 +203,7 @@ export class ServerTransactions {
   #sendBack(tx: ServerTransaction, bytes: Uint8Array): void {
     tx.latest = bytes;
     if (this.#context.send(tx.replyTo, bytes)) return;
-    const { host, port = tx.replyTo.flow.transport === "tls" ? 5061 : 5060 } = tx.via;
+    const { host, port = tx.replyTo.flow.transport === "tls" ? 5061 : 5060 } = tx.sentBy;
     const anew = tx.replyTo.toPort(port, host);
     if (anew === undefined || anew === tx.replyTo) return;
     tx.replyTo = anew;

@@ -39,7 +39,9 @@ export interface ProxyPorts {
 /** One request on its way to one or more places. */
 interface Context {
   readonly id: ServerTxId;
-  readonly request: SipRequest;
+  readonly isInvite: boolean;
+  /** Until it is answered finally. */
+  request: SipRequest | undefined;
   /** Where it came from. */
   readonly from: Flow;
   readonly responses: ResponseContext;
@@ -196,7 +198,8 @@ export class SipProxy {
     const branch = this.#branches.get(id);
     if (!branch) return false;
     const headers = answer.headers.clone().replaceFirst("via");
-    this.#answered(branch, headers.has("via") ? { ...answer, headers } : response(branch.context.request, 502));
+    if (headers.has("via")) this.#answered(branch, { ...answer, headers });
+    else this.#failed(branch, 502);
     return true;
   }
   onFailure(id: ClientTxId, cause: "timeout" | "transport"): boolean {
@@ -205,7 +208,7 @@ export class SipProxy {
     this.#branches.delete(id);
     const to = branch.hops[branch.tries]?.to ?? UDP;
     const status = cause === "timeout" ? 408 : "id" in to ? 430 : 503; // §16.8, §16.9; RFC 5626 §5.3.1
-    if (!branch.ended) this.#answered(branch, response(branch.context.request, status));
+    if (!branch.ended) this.#failed(branch, status);
     return true;
   }
   onSettled(id: ClientTxId): void {
@@ -281,18 +284,19 @@ export class SipProxy {
     const refusal = refusalOf(request);
     if (refusal) return this.#ports.transactions.respond(id, refusal);
     if (maxBreadth === 0) return this.#refuse(request, id, 440);
-    const responses = new ResponseContext(request.method === "INVITE", targets.length);
-    const context: Context = { id, request, from, responses, branches: [], maxBreadth, mark, canceled: false };
+    const isInvite = request.method === "INVITE";
+    const responses = new ResponseContext(isInvite, targets.length);
+    const context: Context = { id, isInvite, request, from, responses, branches: [], maxBreadth, mark, canceled: false };
     this.#contexts.set(id, context);
     for (const [index, hops] of targets.entries()) {
       const branch: Branch = { context, index, hops, tries: 0, tx: "", ended: false };
       context.branches.push(branch);
-      this.#send(branch, hops[0]);
+      this.#send(branch, request, hops[0]);
     }
   }
 
-  #send(branch: Branch, hop: Hop): void {
-    const { request, from, maxBreadth, mark } = branch.context;
+  #send(branch: Branch, request: SipRequest, hop: Hop): void {
+    const { from, maxBreadth, mark } = branch.context;
     const maxForwards = maxForwardsOf(request) - 1;
     const recordRoutes =
       DIALOG_FORMING.has(request.method) && toTagOf(request) === undefined ? this.#faces(request, from, hop) : [];
@@ -317,20 +321,22 @@ export class SipProxy {
 
   #answered(branch: Branch, answer: SipResponse): void {
     const { context } = branch;
-    if (answer.status >= 300) {
-      const next = branch.hops[branch.tries + 1];
-      if (answer.status === 430 && next && !context.canceled) {
-        branch.tries++;
-        return this.#send(branch, next);
-      }
+    const { request } = context;
+    const next = branch.hops[branch.tries + 1];
+    if (answer.status === 430 && next && request && !context.canceled) {
+      branch.tries++;
+      return this.#send(branch, request, next);
     }
     if (answer.status >= 200) branch.ended = true;
+    if (answer.status >= 300 || (branch.ended && !context.isInvite)) this.#branches.delete(branch.tx); // nothing more will come
     const isOurs = answer.status === 430 && context.mark !== undefined; // no client is to see it (RFC 5626 §11.5)
-    this.#step(context, {
-      kind: "response",
-      branch: branch.index,
-      response: isOurs ? response(context.request, 480) : answer,
-    });
+    if (!isOurs) this.#step(context, { kind: "response", branch: branch.index, response: answer });
+    else if (request) this.#step(context, { kind: "response", branch: branch.index, response: response(request, 480) });
+  }
+  /** A branch without an answer that could be passed on; when another's has been, nobody needs to know. */
+  #failed(branch: Branch, status: number): void {
+    const { request } = branch.context;
+    if (request) this.#answered(branch, response(request, status));
   }
 
   #cancel(context: Context): void {
@@ -342,7 +348,10 @@ export class SipProxy {
     const { transactions } = this.#ports;
     for (const output of context.responses.step(input)) {
       if (output.kind === "forward") {
-        if (output.response.status >= 200) this.#contexts.delete(context.id);
+        if (output.response.status >= 200) {
+          this.#contexts.delete(context.id);
+          context.request = undefined;
+        }
         transactions.respond(context.id, output.response);
       } else transactions.cancel(context.branches[output.branch]?.tx ?? "", output.answered ? ELSEWHERE : undefined);
     }

@@ -1,5 +1,5 @@
 /** A registrar (RFC 3261 §10.3), with Path (RFC 3327) and outbound (RFC 5626 §6). */
-import { hex } from "#base/bytes.ts";
+import { hex, own } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import { allSafe, SAFE, type Ticket } from "#base/ticket.ts";
 import type { Clock, Entropy } from "#host/host.ts";
@@ -185,17 +185,17 @@ export class Registrar {
     const cseq = cseqOf(request)?.number ?? 0;
     const edge = this.#ports.edgeOf?.(request, change.contact, flow);
     const value: Binding = {
-      aor,
-      contact: formatNameAddr({ ...change.contact, params: without(change.contact.params, "expires") }),
-      callId: callIdOf(request) ?? "",
+      aor: own(aor),
+      contact: own(formatNameAddr({ ...change.contact, params: without(change.contact.params, "expires") })),
+      callId: own(callIdOf(request) ?? ""),
       cseq,
-      ...(instance !== undefined && { instance }),
+      ...(instance !== undefined && { instance: own(instance) }),
       ...(regId !== undefined && { regId }),
-      path: request.headers.list("path"),
+      path: request.headers.list("path").map(own),
       ...(edge !== undefined && { edge }),
     };
     const order = before ? Math.max(cseq, before.order + 1) : cseq; // another Call-ID may count from 1
-    return this.location.put(key, value, order, change.expiresSec);
+    return this.location.put(own(key), value, order, change.expiresSec);
   }
 
   #ok(request: SipRequest, rows: readonly BindingRow[], changes: readonly Change[]): SipResponse {

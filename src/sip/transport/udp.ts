@@ -75,13 +75,28 @@ export class UdpTransport implements Transport {
   }
 }
 
+class UdpFlow implements Flow {
+  readonly transport = "udp";
+  readonly local: Address;
+  readonly remote: Address;
+
+  constructor(local: Address, remote: Address) {
+    this.local = local;
+    this.remote = remote;
+  }
+
+  get id(): string {
+    return `udp:${showAddress(this.local)}>${showAddress(this.remote)}`;
+  }
+}
+
 class UdpLink implements Link {
   readonly transport: UdpTransport;
   readonly flow: Flow;
 
   constructor(transport: UdpTransport, local: Address, remote: Address) {
     this.transport = transport;
-    this.flow = { id: `udp:${showAddress(local)}>${showAddress(remote)}`, transport: "udp", local, remote };
+    this.flow = new UdpFlow(local, remote);
   }
 
   send(bytes: Uint8Array): boolean {
