@@ -4,8 +4,12 @@ import dgram from "node:dgram";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, suite, test } from "node:test";
+import { type Address, showAddress } from "#host/host.ts";
+import { nodeHost } from "#host/node/index.ts";
 import { toolOrSkip } from "#host/node/test-tools.ts";
 import { SCENARIOS } from "#sim/scenarios.ts";
+import { response, UdpTransport } from "#sip/index.ts";
+import { Party } from "#sip/test-party.ts";
 import type { DemoReady } from "./demo-state.ts";
 import { Bench, type Program } from "./test-program.ts";
 
@@ -178,6 +182,18 @@ suite("errors", { concurrency: 4 }, () => {
       assert.equal(program.out, "");
     });
   }
+});
+
+test("watch: a DS that cannot register anybody at the moment is asked again (RFC 5626 §4.5)", async (t) => {
+  const ds = new Party(nodeHost());
+  t.after(() => ds.driver.stop());
+  ds.answer = (asked, id) => ds.driver.respond(id, response(asked, 503));
+  const at = await new Promise<Address>((listening, failed) => {
+    ds.driver.addTransport(new UdpTransport(nodeHost(), { host: "127.0.0.1", port: 0 }, { listening, failed }));
+  });
+  const watch = bench.sipcast("watch", "news", "-o", "-", "--ds", showAddress(at));
+  await watch.says(/^The DS cannot register alice now \(503\)\. Trying again in \d\d s; Ctrl-C ends it\.$/m);
+  assert.equal(await watch.stop("SIGINT", STOP_WITHIN_MS), 0);
 });
 
 test("watch: without a demo on this machine it says what to do", async (t) => {

@@ -1,6 +1,6 @@
 import type { Identity } from "#client/agents.ts";
 import type { RegistrationState } from "#sip/ua.ts";
-import { UsageError, untilStopped } from "./console.ts";
+import { say, UsageError, untilStopped } from "./console.ts";
 
 /** A client command's agent, what it does once it is registered, and how it hangs up. */
 export interface Registrant {
@@ -17,7 +17,7 @@ export interface Registration {
   leave(error?: Error): void;
 }
 
-/** Who has not been registered by then is told that nobody answers: SIP's own patience is 32 s. ms. */
+/** Without any answer by then there is no DS there: SIP's own patience is 32 s. ms. */
 const REGISTERED_WITHIN_MS = 4_000;
 /** For each of the goodbyes, BYE and the registrar's. ms. */
 const GOODBYE_MS = 2_000;
@@ -51,24 +51,32 @@ export function whileRegistered(identity: Identity, setUp: (registration: Regist
       if (phase !== "registering") return;
       const sentence = faultOf(state, identity);
       if (sentence !== undefined) return end(new UsageError(sentence));
+      if (state.kind === "waiting") {
+        clearTimeout(silence);
+        say(`The DS cannot register ${identity.user} now (${state.status}). ${again(state.retryInMs)}`);
+      }
       if (state.kind !== "registered") return;
       phase = "registered";
       registrant.begin();
     };
+    const silence = setTimeout(
+      () => phase === "registering" && end(new UsageError(noAnswer(identity))),
+      REGISTERED_WITHIN_MS,
+    ).unref();
     const registrant = setUp({ onRegistration, end, leave });
     registrant.agent.register();
-    setTimeout(() => phase === "registering" && end(new UsageError(noAnswer(identity))), REGISTERED_WITHIN_MS).unref();
     void untilStopped().then(() => leave());
   });
 }
 
-/** Why somebody cannot be registered, in a sentence; `undefined` while it may still come. */
+/** Why somebody cannot be registered, in a sentence; `undefined` while he may still be. */
 function faultOf(state: RegistrationState, identity: Identity): string | undefined {
   if (state.kind === "refused") {
     const { status, reason } = state.response;
     if (status === 401 || status === 407) return `The device secret of ${identity.user} was not accepted.`;
     return `The DS does not register ${identity.user}: ${status} ${reason}.`;
   }
-  return state.kind === "waiting" ? noAnswer(identity) : undefined;
+  return state.kind === "waiting" && state.status === undefined ? noAnswer(identity) : undefined;
 }
+const again = (inMs: number): string => `Trying again in ${Math.ceil(inMs / 1_000)} s; Ctrl-C ends it.`;
 const noAnswer = ({ ds }: Identity): string => `No answer from a DS at ${ds.host}:${ds.port}.`;

@@ -198,6 +198,34 @@ simTest("a stale nonce is answered without asking the user (RFC 7616 §3.3)", (n
   assert.equal(server.seen.length, 4);
 });
 
+simTest(
+  "nonces that are stale each time are no wrong password: it is tried again later (RFC 7616 §3.3, RFC 5626 §4.5)",
+  (net) => {
+    const server = new Server(net, "ds1", "10.0.0.1");
+    for (let time = 0; time <= LIMITS.sipDigestRepeats; time++) {
+      const stale = `Digest realm="${DOMAIN}", nonce="n${time}", algorithm=MD5, qop="auth", stale=true`;
+      server.first.push([401, [["WWW-Authenticate", stale]]]);
+    }
+    const app = new App(net, udp("10.0.0.1"));
+    app.ua.register();
+    net.run(1_000);
+    assert.deepEqual(app.told, ["trying", "waiting"]);
+    net.run(60_000);
+    assert.deepEqual(app.told.slice(2), ["trying", "registered 3600"]);
+  },
+);
+simTest("a server that is silent at first is asked again by itself (RFC 5626 §4.5)", (net) => {
+  const server = new Server(net, "ds1", "10.0.0.1");
+  server.silent = true;
+  const app = new App(net, udp("10.0.0.1"));
+  app.ua.register();
+  net.run(32_100);
+  assert.deepEqual(app.told, ["trying", "waiting"]);
+  server.silent = false;
+  net.run(60_000);
+  assert.deepEqual(app.told.slice(2), ["trying", "registered 3600"]);
+});
+
 const BRIEF: { name: string; minSec: number; told: string }[] = [
   { name: "is followed", minSec: 120, told: "registered 120" },
   { name: "that asks no more than we did is a refusal", minSec: 60, told: "refused 423" },

@@ -298,6 +298,12 @@ export class DigestClient {
   }
 }
 
+/** Whether a 401 or 407 takes the secret for right, and only the nonce for an old one (RFC 7616 §3.3). */
+export const isStale = ({ headers }: SipResponse): boolean =>
+  [ANSWERS[401], ANSWERS[407]]
+    .flatMap(([challenge]) => digestsIn(headers.fields(), challenge))
+    .some((params) => params.get("stale")?.toLowerCase() === "true");
+
 /** Each nonce is answered once: another of the same realm only where that one was stale, or had been used before. */
 function refused(request: SipRequest, field: Answerable["field"], realm: string, params: DigestParams): boolean {
   const sent = digestsIn(request.headers.fields(), field).find((credentials) => credentials.get("realm") === realm);

@@ -10,7 +10,7 @@ import { sameUri } from "../wire/uri.ts";
 import { contactsOf, formatNameAddr, nameAddr, numberOf, paramText, withParam } from "../wire/values.ts";
 import type { Credentials } from "./call-types.ts";
 import { withCSeq } from "./dialog.ts";
-import { DigestClient } from "./digest.ts";
+import { DigestClient, isStale } from "./digest.ts";
 import type { Alarm } from "./leg.ts";
 import type { ClientTxId, Destination, Flow, TransactionPort } from "./ports.ts";
 
@@ -50,7 +50,10 @@ const BASE_SEC = 30;
 const MAX_WAIT_SEC = 1_800;
 /** With another server to go to, one that says nothing for so long has failed (PROTOCOL §9). */
 const SILENCE_MS = 1_500;
-const REFUSALS_THAT_PASS = [408, 430, 480]; // besides 5xx
+const REFUSALS_THAT_PASS = [408, 430, 480];
+/** A refusal that is no answer to what was asked for: later there may be another. */
+const passes = (response: SipResponse): boolean =>
+  (response.status >= 500 && response.status < 600) || REFUSALS_THAT_PASS.includes(response.status) || isStale(response);
 
 export class RegistrationClient {
   readonly #ports: RegistrationPorts;
@@ -124,8 +127,7 @@ export class RegistrationClient {
     else if (!this.#wanted) this.#onRegisteredInVain(response);
     else if (response.status < 300) this.#onRegistered(response);
     else if (response.status === 423 && this.#wishLonger(response)) this.#send(this.#expiresSec);
-    else if (response.status >= 500 && response.status < 600) this.#failed(response);
-    else if (REFUSALS_THAT_PASS.includes(response.status)) this.#failed(response);
+    else if (passes(response)) this.#failed(response);
     else this.#refused(response);
     return true;
   }
