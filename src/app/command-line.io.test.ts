@@ -8,9 +8,10 @@ import { type Address, showAddress } from "#host/host.ts";
 import { nodeHost } from "#host/node/index.ts";
 import { toolOrSkip } from "#host/node/test-tools.ts";
 import { SCENARIOS } from "#sim/scenarios.ts";
-import { response, UdpTransport } from "#sip/index.ts";
+import { response, StreamTransport, UdpTransport } from "#sip/index.ts";
 import { Party } from "#sip/test-party.ts";
 import type { DemoReady } from "./demo-state.ts";
+import { runInit } from "./init.ts";
 import { Bench, type Program } from "./test-program.ts";
 
 const bench = new Bench();
@@ -136,6 +137,7 @@ test("broadcast: on air until Ctrl-C; whoever watches is told that the channel h
 });
 
 const ERRORS: readonly { name: string; args: string[]; sentence: RegExp }[] = [
+  { name: "a --ca without TLS", args: ["watch", "news", "-o", "-", "--ca", "ca.pem"], sentence: /--ca is for --transport tls\./ },
   { name: "no such channel", args: ["watch", "nothing", "-o", "-"], sentence: /There is no such channel\./ },
   { name: "a channel off air", args: ["watch", "alice-tv", "-o", "-"], sentence: /This channel is off air at the moment\./ },
   {
@@ -194,6 +196,30 @@ test("watch: a DS that cannot register anybody at the moment is asked again (RFC
   const watch = bench.sipcast("watch", "news", "-o", "-", "--ds", showAddress(at));
   await watch.says(/^The DS cannot register alice now \(503\)\. Trying again in \d\d s; Ctrl-C ends it\.$/m);
   assert.equal(await watch.stop("SIGINT", STOP_WITHIN_MS), 0);
+});
+
+test("watch: by TCP", async () => {
+  const watch = bench.sipcast("watch", "news", "-o", fileIn("tcp.ts"), "--transport", "tcp", "--seconds", "1");
+  assert.deepEqual([await watch.exit(), readFileSync(fileIn("tcp.ts")).length > 0], [0, true]);
+});
+test("watch: by TLS, to a DS that shows a certificate by the authority of --ca (RFC 5922 §7.3)", async (t) => {
+  const folder = fileIn("keys");
+  await runInit(folder, { domain: "tv.example", ds: ["ds1"] });
+  const [cert, key] = ["ds1.pem", "ds1.key"].map((file) => readFileSync(path.join(folder, file), "utf8"));
+  assert.ok(cert && key);
+  const ds = new Party(nodeHost());
+  t.after(() => ds.driver.stop());
+  ds.answer = (asked, id) => ds.driver.respond(id, response(asked, 503));
+  const at = await new Promise<Address>((listening, failed) => {
+    const listen = { bind: { host: "127.0.0.1", port: 0 }, listening, failed };
+    ds.driver.addTransport(new StreamTransport(nodeHost(), { listen, tls: { server: { cert, key } } }));
+  });
+  const args = ["watch", "news", "-o", "-", "--ds", showAddress(at), "--domain", "tv.example", "--transport", "tls"];
+  const [known, unknown] = [bench.sipcast(...args, "--ca", path.join(folder, "ca.pem")), bench.sipcast(...args)];
+  await known.says(/^The DS cannot register alice now \(503\)\./m);
+  assert.equal(await known.stop("SIGINT", STOP_WITHIN_MS), 0);
+  assert.equal(await unknown.exit(), 1);
+  assert.match(unknown.err, /^sipcast: No answer from a DS/m);
 });
 
 test("watch: without a demo on this machine it says what to do", async (t) => {

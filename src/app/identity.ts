@@ -1,4 +1,5 @@
 import dgram from "node:dgram";
+import { readFileSync } from "node:fs";
 import type { Identity } from "#client/agents.ts";
 import { readAddress } from "#host/addresses.ts";
 import { UsageError } from "./console.ts";
@@ -10,6 +11,9 @@ export interface ClientFlags {
   readonly domain?: string;
   readonly user?: string;
   readonly secret?: string;
+  readonly transport: "udp" | "tcp" | "tls";
+  /** File of authorities, PEM. */
+  readonly ca?: string;
 }
 
 /** What the flags leave open is taken from the demo that runs on this machine; `owner`: of that channel, else anybody. */
@@ -28,7 +32,17 @@ export async function identify(flags: ClientFlags, channel: string, who: "owner"
     );
   }
   const address = dsAddress(ds);
-  return { user, domain, deviceSecret, ds: address, localHost: await localHostTowards(address.host) };
+  return { user, domain, deviceSecret, ds: address, by: transportOf(flags), localHost: await localHostTowards(address.host) };
+}
+
+function transportOf({ transport, ca }: ClientFlags): NonNullable<Identity["by"]> {
+  if (ca !== undefined && transport !== "tls") throw new UsageError("--ca is for --transport tls.");
+  if (transport !== "tls" || ca === undefined) return { transport };
+  try {
+    return { transport, ca: readFileSync(ca, "utf8") };
+  } catch (error) {
+    throw new UsageError(`Cannot read ${ca}: ${(error as Error).message}`);
+  }
 }
 
 function dsAddress(text: string): Identity["ds"] {

@@ -23,6 +23,7 @@ const whole =
   };
 const RATE = whole(64, 20_000);
 const rateList = (text: string): number[] => text.split(",").map(RATE);
+const TRANSPORTS = ["udp", "tcp", "tls"] as const;
 const DIGESTS = ["SHA-256", "MD5"] as const;
 function digestList(text: string): (typeof DIGESTS)[number][] {
   return text.split(",").map((name) => {
@@ -53,7 +54,9 @@ const clientOptions = (command: Command): Command =>
     .option("--ds <host:port>", "SIP address of your DS (default: the demo on this machine)")
     .option("--domain <name>", "domain of the service (default: the demo's)")
     .option("--user <name>", "who you are (default: a sample account of the demo)")
-    .addOption(new Option("--secret <secret>", "your device secret").env("SIPCAST_SECRET"));
+    .addOption(new Option("--secret <secret>", "your device secret").env("SIPCAST_SECRET"))
+    .addOption(new Option("--transport <name>", "how the DS is spoken to").choices(TRANSPORTS).default("udp"))
+    .option("--ca <file>", "authorities of the DS's certificate in PEM, for --transport tls (default: this machine's)");
 
 const program = new Command("sipcast")
   .description("Live television on an operator's own network")

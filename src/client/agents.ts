@@ -1,17 +1,19 @@
 import { LIMITS } from "#base/limits.ts";
 import type { Address, Host } from "#host/host.ts";
 import { type Clip, type ReceiverStats, RtpLiveSender, RtpReceiver, RtpSender } from "#media/index.ts";
-import { type CallUser, type RegistrationState, UdpUplink, UserAgent } from "#sip/ua.ts";
+import { type CallUser, type RegistrationState, StreamUplink, UdpUplink, type Uplink, UserAgent } from "#sip/ua.ts";
 import { type Asked, Broadcaster, type BroadcasterState } from "./broadcaster.ts";
 import { type Body, channelUri, type StreamDescription, unicastOffer } from "./descriptions.ts";
 import { type ChannelChange, NO_CALLS, Viewer, type ViewerState } from "./viewer.ts";
 
-/** Who a command line client is, and where his DS answers SIP over UDP. */
+/** Who a command line client is, and where his DS answers SIP. */
 export interface Identity {
   readonly user: string;
   readonly domain: string;
   readonly deviceSecret: string;
   readonly ds: Address;
+  /** Default UDP. By TLS the DS must show a certificate of the domain, by the authorities of `ca` (PEM), default the machine's. */
+  readonly by?: { readonly transport: "udp" | "tcp" | "tls"; readonly ca?: string };
   /** Our own address towards the DS and the edge. */
   readonly localHost: string;
 }
@@ -54,11 +56,16 @@ function rtpPort(host: Host, localHost: string): Address {
   return { host: localHost, port: DYNAMIC_PORTS.first + (((high * 256 + low) & ~1) % DYNAMIC_PORTS.count) };
 }
 
+function uplinkOf(host: Host, { domain, ds, by, localHost }: Identity): Uplink {
+  if (by === undefined || by.transport === "udp") return new UdpUplink(host, { host: localHost, port: 0 }, [ds]);
+  if (by.transport === "tcp") return new StreamUplink(host, localHost, [ds]);
+  return new StreamUplink(host, localHost, [ds], { domain, ...(by.ca !== undefined && { ca: by.ca }) });
+}
+
 /** Whoever takes no calls has no `onInvite`. */
 type Caller = Omit<CallUser, "onInvite"> & Partial<Pick<CallUser, "onInvite">>;
 function line(host: Host, identity: Identity, calls: Caller, onRegistration: (state: RegistrationState) => void): UserAgent {
-  const { user, domain, deviceSecret, ds, localHost } = identity;
-  const uplink = new UdpUplink(host, { host: localHost, port: 0 }, [ds]);
+  const { user, domain, deviceSecret } = identity;
   const told = {
     onInvite: (...what: Parameters<CallUser["onInvite"]>) =>
       calls.onInvite ? calls.onInvite(...what) : agent.calls.reject(what[0], NO_CALLS),
@@ -69,11 +76,11 @@ function line(host: Host, identity: Identity, calls: Caller, onRegistration: (st
     onRegistration,
   };
   const config = { user, domain, credentials: { user, password: deviceSecret }, maxCalls: LIMITS.sipCalls };
-  const agent = new UserAgent(host, uplink, config, told);
+  const agent = new UserAgent(host, uplinkOf(host, identity), config, told);
   return agent;
 }
 
-/** A viewer on a host with sockets: SIP over UDP, RTP from the group or to a port of its own. */
+/** A viewer on a host with sockets: SIP, RTP from the group or to a port of its own. */
 export class ViewerAgent {
   readonly #host: Host;
   readonly #identity: Identity;
