@@ -171,6 +171,16 @@ const ERRORS: readonly { name: string; args: string[]; sentence: RegExp }[] = [
     args: ["broadcast", "bob-tv", "package.json"],
     sentence: /package\.json cannot be broadcast\./,
   },
+  {
+    name: "more renditions than a channel has",
+    args: ["broadcast", "bob-tv", CLIP, CLIP, CLIP, CLIP],
+    sentence: /A channel has 3 renditions at most\./,
+  },
+  {
+    name: "standard input at several rates",
+    args: ["broadcast", "bob-tv", "-", "--rates", "800,300"],
+    sentence: /--rates encodes one source at each rate/,
+  },
   { name: "no such file", args: ["broadcast", "bob-tv", "nothing.ts"], sentence: /There is no file nothing\.ts\./ },
   { name: "no such scenario", args: ["simulate", "nothing"], sentence: /There is no scenario nothing\. There are: first-light/ },
 ];

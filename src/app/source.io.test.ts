@@ -15,11 +15,12 @@ before(async () => {
 });
 after(() => bench.close());
 
-/** Codecs that a viewer of bob's channel receives. */
-async function codecsWatched(): Promise<Set<string>> {
-  const file = path.join(bench.folder, "watched.ts");
-  const watch = bench.sipcast("watch", "bob-tv", "-o", file, "--seconds", "2");
+/** Codecs that a viewer of bob's channel receives, which is reserved for him at the rate given. */
+async function codecsWatched(wish: readonly string[] = [], kbps = /\d+/): Promise<Set<string>> {
+  const file = path.join(bench.folder, `watched${wish.join("")}.ts`);
+  const watch = bench.sipcast("watch", "bob-tv", "-o", file, "--seconds", "2", ...wish);
   assert.equal(await watch.exit(), 0, watch.err);
+  assert.match(watch.err, new RegExp(`Watching bob-tv: ${kbps.source} kbit/s reserved`));
   const probe = spawnSync("ffprobe", ["-v", "error", "-show_entries", "stream=codec_name", "-of", "csv=p=0", file], {
     encoding: "utf8",
   });
@@ -61,6 +62,28 @@ test("broadcast of another format goes through ffmpeg: H.264 and AAC come out", 
   const broadcast = bench.sipcast("broadcast", "bob-tv", file, "--rate", "500");
   await broadcast.says(/bob-tv is on air: .*other\.mkv by ffmpeg/);
   assert.deepEqual(await codecsWatched(), H264_AAC);
+  await stopped(broadcast);
+});
+
+test("broadcast --rates has one source encoded at each; watch --rate takes the best that fits [B8]", async (t) => {
+  if (!toolOrSkip(t, "ffprobe") || !toolOrSkip(t, "ffmpeg")) return;
+  const broadcast = bench.sipcast("broadcast", "bob-tv", CLIP, "--rates", "900,600,400");
+  await broadcast.says(/on air: .* 900 kbit\/s, to [\d.:]+; .* 600 kbit\/s, to [\d.:]+; .* 400 kbit\/s, to [\d.:]+\. Ctrl/);
+  const watched = [
+    codecsWatched([], /900/),
+    codecsWatched(["--rate", "899"], /600/),
+    codecsWatched(["--rate", "400", "--unicast"], /400/),
+  ];
+  for (const codecs of await Promise.all(watched)) assert.deepEqual(codecs, H264_AAC);
+  await stopped(broadcast);
+});
+
+test("broadcast SOURCE@KBPS goes on air with what the network grants of it", async () => {
+  const broadcast = bench.sipcast("broadcast", "bob-tv", `${CLIP}@20001`, `${CLIP}@500`);
+  await broadcast.says(/on air: .* over and over, which is refused; .* over and over, to [\d.:]+\. Ctrl/);
+  const watch = bench.sipcast("watch", "bob-tv", "-o", path.join(bench.folder, "watched.ts"), "--rate", "499");
+  assert.equal(await watch.exit(), 1);
+  assert.match(watch.err, /This channel has no picture at so low a rate\./);
   await stopped(broadcast);
 });
 

@@ -144,6 +144,7 @@ const SIGN_UPS: readonly { name: string; asked: Record<string, Json>; fault: str
   { name: "a name that begins with a digit", asked: { user: "4lice" }, fault: "bad-name user" },
   { name: "a name with a line behind it", asked: { user: "alice\n" }, fault: "bad-name user" },
   { name: "a name that is an address", asked: { user: "alice@x" }, fault: "bad-name user" },
+  { name: "a name with a tilde: renditions of channels are called so", asked: { user: "news~2" }, fault: "bad-name user" },
   { name: "a reserved name: lists live at rls (PROTOCOL §2)", asked: { user: "rls" }, fault: "bad-name user" },
   { name: "a reserved name: people trust it", asked: { user: "operator" }, fault: "bad-name user" },
   { name: "a name too long for its channel", asked: { user: "a".repeat(29), channelTitle: "x" }, fault: "bad-name user" },

@@ -46,7 +46,7 @@ export class Renditions {
     this.#user = user;
   }
 
-  /** Asks for these rates, kbit/s, instead of what was asked before: what stays the same is not asked anew. */
+  /** Asks for these rates, kbit/s, in place of as many or fewer asked before: what stays the same is not asked anew. */
   ask(rates: readonly (number | undefined)[]): void {
     const before = this.#asked;
     this.#asked = rates.map((rate, at) => {
