@@ -11,6 +11,9 @@ const PARAM = new RegExp(`\\s*;\\s*(${TOKEN_CHAR}+)(?:\\s*=\\s*(${QUOTED_STRING}
 export const isToken = (text: string): boolean => TOKEN.test(text);
 export const isQuoted = (text: string): boolean => QUOTED.test(text);
 
+/** Whether there is a line break in it. */
+export const breaks = (text: string): boolean => text.includes("\n") || text.includes("\r");
+
 /** Text without its quotes and backslashes; text that is not quoted as it is. */
 export const unquote = (text: string): string => (isQuoted(text) ? text.slice(1, -1).replace(/\\(.)/gs, "$1") : text);
 export const quote = (text: string): string => `"${text.replace(/["\\]/g, "\\$&")}"`;
@@ -67,13 +70,17 @@ export function isIpv6(text: string): boolean {
 
 /** `host [":" port]` (RFC 3261 §25.1), the host in lower case. */
 export function parseHostPort(text: string): { host: string; port?: number } | undefined {
-  const found = /^(\[[^\]]*\]|[^:\s]+)(?:\s*:\s*(\d{1,5}))?$/.exec(text);
-  if (found === null) return undefined;
-  const host = (found[1] ?? "").toLowerCase().replace(/:::(?=\d+\.)/, "::"); // a fault of RFC 3261's grammar (RFC 5118 §4.10)
-  if (!(host.startsWith("[") ? isIpv6(host.slice(1, -1)) : HOST_NAME.test(host))) return undefined;
-  if (found[2] === undefined) return { host };
-  const port = parseNumber(found[2], 65_535);
+  const colon = text.indexOf(":", text.indexOf("]") + 1);
+  const host = hostIn(colon < 0 ? text : text.slice(0, colon));
+  if (host === undefined || colon < 0) return host === undefined ? undefined : { host };
+  const port = text.length - colon > 6 ? undefined : parseNumber(text.slice(colon + 1), 65_535);
   return port === undefined ? undefined : { host, port };
+}
+function hostIn(text: string): string | undefined {
+  const host = text.toLowerCase();
+  if (!host.startsWith("[")) return HOST_NAME.test(host) ? host : undefined;
+  const mended = host.replace(/:::(?=\d+\.)/, "::"); // a fault of RFC 3261's grammar (RFC 5118 §4.10)
+  return mended.endsWith("]") && isIpv6(mended.slice(1, -1)) ? mended : undefined;
 }
 
 export const formatHostPort = ({ host, port }: { readonly host: string; readonly port?: number | undefined }): string =>

@@ -1,8 +1,8 @@
 import { NO_BYTES, text } from "#base/bytes.ts";
 import { WireError } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
-import { Headers } from "./headers.ts";
-import { isToken, parseNumber } from "./lex.ts";
+import { type HeaderField, Headers } from "./headers.ts";
+import { breaks, isToken, parseNumber } from "./lex.ts";
 import type { SipMessage, SipUri } from "./message.ts";
 import { isKnownName } from "./names.ts";
 import { parseUri } from "./uri.ts";
@@ -138,7 +138,7 @@ function readField(line: string, into: Headers): Fault | undefined {
   if (!isKnownName(name) && !isToken(name)) return fault("Malformed header field name");
   const value = line.slice(colon + 1).trim();
   // NUL may stand in a quoted string, after a backslash (RFC 3261 §25.1).
-  if (/(?<!\\)\0|[\r\n]/.test(value)) return fault(`Control character in ${name}`);
+  if (breaks(value) || (value.includes("\0") && /(?<!\\)\0/.test(value))) return fault(`Control character in ${name}`);
   into.add(name, value);
   return undefined;
 }
@@ -155,9 +155,9 @@ function measureBody(
   });
   if (!headers.has("content-length"))
     return carriedBy === "datagram" ? { length: availableBytes } : none("Missing Content-Length");
-  const values = headers.fields().flatMap(({ name, value }) => (name === "content-length" ? [parseNumber(value)] : []));
-  const [length] = values;
-  if (length === undefined || values.some((value) => value !== length)) return none("Malformed Content-Length");
+  const length = headers.read("content-length", parseNumber);
+  const isOther = ({ name, value }: HeaderField): boolean => name === "content-length" && parseNumber(value) !== length;
+  if (length === undefined || headers.fields().some(isOther)) return none("Malformed Content-Length");
   if (length <= availableBytes) return { length };
   return carriedBy === "stream"
     ? none("Message Too Large", 513, "too-large")

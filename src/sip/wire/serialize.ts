@@ -1,3 +1,4 @@
+import { breaks } from "./lex.ts";
 import type { SipMessage } from "./message.ts";
 import { spelledName } from "./names.ts";
 import { formatUri } from "./uri.ts";
@@ -20,8 +21,6 @@ export function serialize(message: SipMessage): Uint8Array {
   if (isBroken) throw new Error(`A line break within a header field of ${message.kind}`);
   return octetsOf(`${head}\r\nContent-Length: ${message.body.length}\r\n\r\n`, message.body);
 }
-
-const breaks = (text: string): boolean => text.includes("\n") || text.includes("\r");
 
 const POOL_BYTES = 16 * 1024;
 const MOST_BYTES_A_CHAR = 3; // UTF-8 of one UTF-16 code unit

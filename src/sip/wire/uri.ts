@@ -6,6 +6,8 @@ import type { Params, SipUri } from "./message.ts";
 const UNRESERVED = "A-Za-z0-9\\-_.!~*'()";
 const run = (more: string): string => `(?:[${UNRESERVED}${more}]|%[0-9A-Fa-f]{2})`;
 const USER = new RegExp(`^${run("&=+$,;?/")}+$`);
+/** As users mostly are: nothing escaped, no password. */
+const PLAIN_USER = new RegExp(`^[${UNRESERVED}&=+$,;?/]+$`);
 const PASSWORD = new RegExp(`^${run("&=+$,")}*$`);
 const PARAM = new RegExp(`^(${run("[\\]/:&+$")}+)(?:=(${run("[\\]/:&+$")}+))?$`);
 const PLAIN = new RegExp(`^[${UNRESERVED}]+$`);
@@ -36,21 +38,29 @@ export function ownUri(user: string, at: { readonly host: string; readonly port?
 
 /** `undefined` for whatever is not a whole, well-formed SIP or SIPS URI; escapes must be of UTF-8. */
 export function parseUri(text: string): SipUri | undefined {
-  const scheme = /^(sips?):/i.exec(text)?.[1]?.toLowerCase();
-  if (scheme === undefined || text.length > LIMITS.sipUriChars) return undefined;
-  const rest = text.slice(scheme.length + 1);
-  const at = rest.indexOf("@");
-  const userInfo = at < 0 ? { user: "" } : parseUserInfo(rest.slice(0, at));
-  const tail = /^([^;?]+)((?:;[^;?]*)*)(?:\?(.*))?$/s.exec(rest.slice(at + 1));
-  if (userInfo === undefined || tail === null) return undefined;
-  const [, hostPort = "", paramText = "", headers = ""] = tail;
-  const place = /\s/.test(hostPort) ? undefined : parseHostPort(hostPort);
-  const params = parseUriParams(paramText);
-  if (place === undefined || params === undefined || (headers !== "" && !HEADERS.test(headers))) return undefined;
-  return { scheme: scheme === "sip" ? "sip" : "sips", ...userInfo, ...place, params, headers };
+  const colon = text.indexOf(":");
+  const scheme = text.slice(0, Math.max(0, colon)).toLowerCase();
+  if ((scheme !== "sip" && scheme !== "sips") || text.length > LIMITS.sipUriChars) return undefined;
+  const at = text.indexOf("@", colon);
+  const hostAt = (at < 0 ? colon : at) + 1;
+  const end = indexOrEnd(text, "?", hostAt);
+  const paramsAt = Math.min(end, indexOrEnd(text, ";", hostAt));
+  const userInfo = at < 0 ? { user: "" } : parseUserInfo(text.slice(colon + 1, at));
+  const place = parseHostPort(text.slice(hostAt, paramsAt));
+  const params = parseUriParams(text.slice(paramsAt, end));
+  const headers = text.slice(end + 1);
+  if (userInfo === undefined || place === undefined || params === undefined) return undefined;
+  if (headers !== "" && !HEADERS.test(headers)) return undefined;
+  return { scheme, ...userInfo, ...place, params, headers };
+}
+
+function indexOrEnd(text: string, char: string, from: number): number {
+  const at = text.indexOf(char, from);
+  return at < 0 ? text.length : at;
 }
 
 function parseUserInfo(text: string): { user: string; password?: string } | undefined {
+  if (PLAIN_USER.test(text)) return { user: text };
   const colon = text.indexOf(":");
   const user = colon < 0 ? text : text.slice(0, colon);
   const password = colon < 0 ? undefined : text.slice(colon + 1);

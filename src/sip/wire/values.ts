@@ -52,12 +52,21 @@ export const isSound = ({ sip, uri }: Addressee): boolean =>
 
 export function parseAddressee(text: string): Addressee | undefined {
   const trimmed = text.trim();
+  if (trimmed.startsWith("<")) return afterBracket(trimmed);
   const bracketed = BRACKETED.exec(trimmed);
   const found = bracketed ?? BARE.exec(trimmed);
   if (found === null) return undefined;
   const [display = "", uri = "", rest = ""] = bracketed === null ? ["", found[1], found[2]] : found.slice(1);
   const params = parseParams(rest);
   return params && new Addressee(display === "" ? "" : unquote(display.trim()), uri, params);
+}
+
+/** `<URI>` and parameters: as most are, and what the expressions above would make of it. */
+function afterBracket(text: string): Addressee | undefined {
+  const close = text.indexOf(">");
+  const uri = text.slice(1, close);
+  const params = parseParams(text.slice(close + 1));
+  return close < 2 || params === undefined || /[<\s]/.test(uri) ? undefined : new Addressee("", uri, params);
 }
 
 /** From, To, Contact, Route, Record-Route, Path. Only SIP and SIPS URIs: for others see `parseAddressee`. */
@@ -83,7 +92,7 @@ export function parseVia(text: string): Via | undefined {
   const found = VIA.exec(text.trim());
   if (found === null) return undefined;
   const [, transport = "", sentBy = "", rest = ""] = found;
-  const place = parseHostPort(sentBy.trim());
+  const place = parseHostPort(sentBy.trim().replace(/\s*:\s*(?=\d+$)/, ":"));
   const params = parseParams(rest);
   return place && params && { transport: transport.toUpperCase(), ...place, params };
 }
