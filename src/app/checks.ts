@@ -1,6 +1,8 @@
 import { spawnSync } from "node:child_process";
 import dgram from "node:dgram";
 import net from "node:net";
+import { BridgeMembers } from "#edge/linux/bridge.ts";
+import type { Config } from "./config-schema.ts";
 
 /** What the machine offers; each fault is one line for a person: what is off, and what happens instead. */
 export interface Machine {
@@ -30,6 +32,17 @@ export function machineFaults(machine: Machine): string[] {
       "ffmpeg is not installed: `sipcast broadcast` takes MPEG-TS with H.264 and AAC as it is (a file, standard input, UDP), and nothing else.",
     );
   return faults;
+}
+
+/** What is wrong with bridges that the configuration names: here and now, it may be meant for another machine. */
+export async function bridgeFaults({ edge }: Pick<Config, "edge">): Promise<string[]> {
+  const faults = await Promise.all(
+    edge.map(async ({ members }, at) => {
+      const fault = members && (await new BridgeMembers(members.bridge).fault());
+      return fault === undefined ? [] : [`edge[${at}].members.bridge: ${fault}. Who leaves a group is not seen.`];
+    }),
+  );
+  return faults.flat();
 }
 
 /** Whether a source-specific group (RFC 4607) on that interface brings back what is sent to it. */

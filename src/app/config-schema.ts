@@ -111,6 +111,19 @@ const EDGE = {
     cops: { ...ADDRESS, doc: "COPS from DSs." },
     broker: { ...ADDRESS, optional: true, doc: "Where its broker takes COPS; absent, that of this file." },
     media: MEDIA,
+    members: {
+      kind: "group",
+      optional: true,
+      doc: "The switch between this edge and its viewers: who left a group without a word is freed. Absent, by session timers.",
+      keys: {
+        bridge: {
+          kind: "text",
+          pattern: /^[^\s/]{1,15}$/,
+          form: "the name of an interface",
+          doc: "A bridge of this machine (Linux) that snoops IGMP; read with iproute2.",
+        },
+      },
+    },
   },
 } as const satisfies GroupKey;
 

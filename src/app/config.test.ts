@@ -72,6 +72,11 @@ const CASES: { name: string; text: string; wants: (string | RegExp)[] }[] = [
     wants: [/edge\[0\]\.media\.unicastFirst: 100 viewers from port 65400 on are too many/],
   },
   {
+    name: "a bridge that can be no interface",
+    text: changed("site: site1\n    cops", "site: site1\n    members: { bridge: a/b }\n    cops"),
+    wants: [/edge\[0\]\.members\.bridge is "a\/b", the name of an interface/],
+  },
+  {
     name: "a name used twice",
     text: changed("id: ds2", "id: ds1"),
     wants: [/ds\[1\]\.id: ds1 is the name of ds\[0\]\.id already$/],

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { BridgeMembers } from "#edge/linux/bridge.ts";
 import { type Address, showAddress } from "#host/host.ts";
 import type { Named, OperatorPlan } from "#roles/operator.ts";
 import type { BrokerConfig, DsConfig, EdgeConfig, RegistrationConfig, WebConfig } from "#roles/types.ts";
@@ -112,7 +113,7 @@ function serverOf(ds: Config["ds"][number], config: Config, origins: readonly st
 }
 
 function edgeOf(edge: Config["edge"][number], config: Config, origins: readonly string[]): EdgeConfig {
-  const { id, site, cops, media } = edge;
+  const { id, site, cops, media, members } = edge;
   return {
     id,
     site,
@@ -124,6 +125,7 @@ function edgeOf(edge: Config["edge"][number], config: Config, origins: readonly 
     ingestPorts: { first: media.ingestFirst, count: media.ingestCount },
     unicastPorts: unicastPortsOf(media),
     mediaWs: media.ws,
+    ...(members && { members: new BridgeMembers(members.bridge) }),
     origins,
   };
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { LIMITS } from "#base/limits.ts";
 import { showAddress } from "#host/host.ts";
-import { checkMachine, machineFaults, tcpFree, udpFree } from "./checks.ts";
+import { bridgeFaults, checkMachine, machineFaults, tcpFree, udpFree } from "./checks.ts";
 import { type ListenPort, listenPorts } from "./config-checks.ts";
 import { readChecked } from "./serve.ts";
 
@@ -82,7 +82,11 @@ export function clock(wallMs: number, sinceEpoch: string): Finding {
 async function configured(file: string): Promise<Finding[]> {
   const config = readChecked({ config: file });
   const taken = (await Promise.all(listenPorts(config).map(portFault))).filter((finding) => finding !== undefined);
-  return [good(`${file} has no faults.`), ...(taken.length > 0 ? taken : [good("All its ports are free.")])];
+  return [
+    good(`${file} has no faults.`),
+    ...(taken.length > 0 ? taken : [good("All its ports are free.")]),
+    ...(await bridgeFaults(config)).map(warning),
+  ];
 }
 async function portFault({ path, protocol, at }: ListenPort): Promise<Finding | undefined> {
   const isFree = await (protocol === "UDP" ? udpFree : tcpFree)(at.host, at.port);

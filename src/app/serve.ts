@@ -1,4 +1,5 @@
 import type { ConfigFault } from "#base/config.ts";
+import { bridgeFaults } from "./checks.ts";
 import { originsOf } from "./config.ts";
 import { allFaults } from "./config-checks.ts";
 import { readConfigFile, showFault } from "./config-file.ts";
@@ -46,9 +47,9 @@ export async function runServe(flags: ServeFlags): Promise<void> {
   clearTimeout(giveUp);
 }
 
-/** `sipcast check`. */
-export function runCheck(flags: ConfigFlags): void {
-  readChecked(flags);
+/** `sipcast check`. What is wrong with this machine alone is told, and is no fault of the file. */
+export async function runCheck(flags: ConfigFlags): Promise<void> {
+  for (const fault of await bridgeFaults(readChecked(flags))) say(fault);
   process.stdout.write("OK\n");
 }
 

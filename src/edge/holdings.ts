@@ -25,6 +25,8 @@ export interface Provision extends Held {
 export interface Join extends Held {
   readonly kind: "admission-source" | "admission-sink";
   readonly request: JoinRequest;
+  /** The viewer has acknowledged (RPT). */
+  isConfirmed: boolean;
   /** The pair of ports that a unicast stream is sent from. */
   unicastAt: Address | undefined;
   /** Its handle at the broker; `undefined` while the broker is away. */
@@ -80,7 +82,8 @@ export class Holdings {
     return provision;
   }
   addJoin(kind: Join["kind"], request: JoinRequest, claim: Claim | undefined, holder: Holder): Join {
-    const join: Join = { kind, request, unicastAt: undefined, asked: undefined, isLocal: false, ...undecided(claim) };
+    const none = { isConfirmed: false, unicastAt: undefined, asked: undefined, isLocal: false };
+    const join: Join = { kind, request, ...none, ...undecided(claim) };
     this.#joins[kind].set(request.joinId, join);
     this.adopt(join, holder);
     return join;

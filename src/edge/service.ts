@@ -1,4 +1,5 @@
 import { hex } from "#base/bytes.ts";
+import type { Logger } from "#base/log.ts";
 import {
   type EdgePolicy,
   edgePolicy,
@@ -32,6 +33,7 @@ import { readAddress } from "#host/addresses.ts";
 import { type Address, type Clock, type Entropy, showAddress, type Timer } from "#host/host.ts";
 import type { MediaPort, MediaUser } from "#media/types.ts";
 
+import { Absences, type MemberPort, type MulticastViewer } from "./absences.ts";
 import { Census } from "./census.ts";
 import { type Claim, type Holder, Holdings, type Join, type Provision, type Reservation } from "./holdings.ts";
 import { type Carried, isCopyOf, Streams, type StreamsConfig, type Wanted } from "./streams.ts";
@@ -43,6 +45,8 @@ export interface EdgeServiceConfig extends StreamsConfig {
   readonly id: string;
   /** Where WebSocket viewers come, "ws://ip:port". */
   readonly mediaBase: string;
+  /** A line when members cannot be looked for. Default: none. */
+  readonly log?: Logger;
 }
 export interface EdgePorts {
   /** Towards the DSs, whose PDP the edge is. */
@@ -52,6 +56,8 @@ export interface EdgePorts {
   readonly media: MediaPort;
   /** The broker's policy is installed: channels can go on air. Told at each installation. */
   provisioned(): void;
+  /** Who has joined its groups, where the site's switch can be asked. */
+  readonly members?: MemberPort;
 }
 /** For the console and tests. */
 export interface EdgeReservation {
@@ -80,6 +86,7 @@ export class Edge implements PdpUser, PepUser, MediaUser {
   readonly #streams: Streams<Join>;
   readonly #asked = new Map<Handle, Join>(); // at the broker
   readonly #census: Census;
+  readonly #absences: Absences | undefined;
   readonly #clock: Clock;
   #accounting: Timer | undefined;
   #policy: EdgePolicy | undefined;
@@ -99,6 +106,8 @@ export class Edge implements PdpUser, PepUser, MediaUser {
       (pep) => ports.ds.synchronize(pep, CLIENT_TYPE.admission),
       () => ports.broker.synchronized(CLIENT_TYPE.admission),
     );
+    const gone = (joinId: string): void => this.#onViewerGone(joinId);
+    if (ports.members) this.#absences = new Absences(clock, ports.members, () => this.#multicastViewers(), gone, config.log);
   }
 
   reservations(): readonly EdgeReservation[] {
@@ -111,6 +120,7 @@ export class Edge implements PdpUser, PepUser, MediaUser {
   }
   stop(): void {
     this.#accounting?.cancel();
+    this.#absences?.stop();
     this.#census.stop();
     this.#holdings.stop();
   }
@@ -147,8 +157,10 @@ export class Edge implements PdpUser, PepUser, MediaUser {
   /** The viewer has acknowledged: what is his own may come. What cannot be used is returned by DRQ. */
   onReport(pep: PepConnection, handle: Handle, kind: ReportKind): void {
     const held = this.#holdings.heldAs({ pep, handle });
-    if (kind === "success" && held?.kind === "admission-sink" && held.unicastAt)
-      this.#ports.media.beginUnicast(held.request.channel, held.request.joinId);
+    if (kind !== "success" || held?.kind !== "admission-sink" || !held.grant) return;
+    held.isConfirmed = true;
+    if (held.unicastAt) this.#ports.media.beginUnicast(held.request.channel, held.request.joinId);
+    if (held.request.viewerHost !== undefined) this.#absences?.begin();
   }
 
   onDelete(pep: PepConnection, handle: Handle, reason: DeleteReason): void {
@@ -231,8 +243,18 @@ export class Edge implements PdpUser, PepUser, MediaUser {
   }
 
   onSinkGone(_stream: string, sink: string): void {
-    const join = this.#holdings.get("admission-sink", sink);
+    this.#onViewerGone(sink);
+  }
+
+  #onViewerGone(joinId: string): void {
+    const join = this.#holdings.get("admission-sink", joinId);
     if (join) this.#refuse(join, REFUSAL.mediaGone);
+  }
+  #multicastViewers(): MulticastViewer[] {
+    return this.#holdings.sinks().flatMap(({ isConfirmed, request: { joinId, channel, viewerHost } }) => {
+      const group = this.#streams.get(channel)?.group.host;
+      return isConfirmed && viewerHost !== undefined && group !== undefined ? [{ joinId, host: viewerHost, group }] : [];
+    });
   }
 
   // ------------------------------------------------------------------ channels

@@ -19,6 +19,7 @@ import {
 } from "#cops/engine/types.ts";
 import { type Address, type Host, showAddress } from "#host/host.ts";
 import type { MediaPort, StreamSource } from "#media/types.ts";
+import type { MemberPort } from "./absences.ts";
 import { Edge, type EdgeServiceConfig } from "./service.ts";
 
 export const POLICY = {
@@ -177,11 +178,12 @@ export class EdgeBench {
   readonly ds = new FakeDs();
   readonly edge: Edge;
   provisionedCount = 0;
-  constructor(host: Host, config: EdgeServiceConfig = CONFIG) {
+  constructor(host: Host, config: EdgeServiceConfig = CONFIG, members?: MemberPort) {
     const provisioned = (): void => {
       this.provisionedCount += 1;
     };
-    this.edge = new Edge(host, host, config, { ds: this.ds, broker: this.broker, media: this.media, provisioned });
+    const { ds, broker, media } = this;
+    this.edge = new Edge(host, host, config, { ds, broker, media, provisioned, ...(members && { members }) });
   }
   policed(policy = POLICY): this {
     this.connect();

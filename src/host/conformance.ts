@@ -217,9 +217,7 @@ const CASES: Record<string, Case> = {
   },
   "a connected socket hears its peer alone, and that nobody listens there; it lives on (RFC 1122 §4.1.3.3)": async (bench) => {
     const notes = new Notes();
-    const [phone, stranger] = [socket(bench, notes), socket(bench, notes)];
-    await bench.until(() => notes.lines.length === 2);
-    const server = socket(bench, notes);
+    const [phone, stranger, server] = [socket(bench, notes), socket(bench, notes), socket(bench, notes)];
     await bench.until(() => notes.lines.length === 3);
     server.out.connect(phone.at());
     stranger.out.send(utf8("noise"), server.at());

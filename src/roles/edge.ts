@@ -16,7 +16,7 @@ export interface RunningEdge extends RunningRole {
 
 /** An edge router's agent [B7]: PDP of its DSs, PEP of the broker, media of one site. Serves once it has the broker's policy. */
 export function startEdge({ host, overlay, log, failed }: RoleContext, config: EdgeConfig): RunningEdge {
-  const { id, cops, broker, mediaAddress, multicastInterface, mediaWs, origins, integrity } = config;
+  const { id, cops, broker, mediaAddress, multicastInterface, mediaWs, origins, integrity, members } = config;
   const media = new MediaDriver(
     host,
     { address: mediaAddress, multicastInterface, ws: mediaWs, origins, log },
@@ -35,7 +35,7 @@ export function startEdge({ host, overlay, log, failed }: RoleContext, config: E
       onLost: (cause) => edge.onLost(cause),
     },
   );
-  const service: EdgeServiceConfig = { ...config, mediaBase: `ws://${showAddress(mediaWs)}` };
+  const service: EdgeServiceConfig = { ...config, mediaBase: `ws://${showAddress(mediaWs)}`, log };
   const edge = new Edge(host, host, service, {
     ds: {
       decide: (pepOfDs, handle, decision) => pdp.decide(pepOfDs, handle, decision),
@@ -44,6 +44,7 @@ export function startEdge({ host, overlay, log, failed }: RoleContext, config: E
     broker: pep,
     media,
     provisioned: () => overlay.setPhase("serving"),
+    ...(members && { members }),
   });
   const onFailed = (error: Error): void => failed("COPS listener", error);
   const pdp = new CopsPdp(host, { bind: cops, ...(key && { integrity: [key] }), onFailed, log }, edge);

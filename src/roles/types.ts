@@ -1,4 +1,5 @@
 import type { Logger } from "#base/log.ts";
+import type { MemberPort } from "#edge/index.ts";
 import type { Address, Host } from "#host/host.ts";
 import type { Overlay } from "#overlay/types.ts";
 
@@ -60,6 +61,8 @@ export interface EdgeConfig {
   readonly unicastPorts: { readonly first: number; readonly count: number };
   /** WebSocket delivery. */
   readonly mediaWs: Address;
+  /** Of the switch between this edge and its viewers; without, those by multicast who vanish are freed by their session timers. */
+  readonly members?: MemberPort;
   readonly origins: readonly string[];
 }
 export interface RegistrationConfig {
@@ -93,6 +96,8 @@ export interface DsConfig {
   readonly wss?: Address;
   /** For `tls` and `wss`: its own, which names the domain and this DS; `ca` are the authorities of other domains' (PEM). */
   readonly certificate?: { readonly cert: string; readonly key: string; readonly ca?: string };
+  /** Which of its own transports other DSs are to reach it by. Default UDP; what is too large for that goes over TCP anyway. */
+  readonly peers?: "udp" | "tcp" | "tls";
   /** Its edge's COPS address and member id. */
   readonly edge: Address;
   readonly edgeId: string;

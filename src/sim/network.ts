@@ -59,6 +59,7 @@ export function simNetwork(seed: number, { ladder: isKept = true }: { readonly l
       diskOf(name).isFull = full;
     },
     setWall: (name, aheadMs) => fabric.wallAheadMs.set(name, aheadMs),
+    hasJoined: (address, group) => fabric.byAddress.get(address)?.hasJoined(group) ?? false,
     nowMs: () => agenda.nowMs,
     run: (ms) => agenda.runFor(ms),
     settle: (atMostMs) => agenda.settle(atMostMs),

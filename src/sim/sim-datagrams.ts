@@ -100,6 +100,10 @@ export class SimDatagrams implements DatagramPort {
     return this.#joined.has(to.host) || this.#joined.has(`${to.host} ${from.host}`);
   }
 
+  hasJoined(group: string): boolean {
+    return [...this.#joined].some((joined) => joined.split(" ")[0] === group);
+  }
+
   /** Hands over a copy and spoils it afterwards: who keeps a slice of it finds out in the simulator. */
   deliver(bytes: Uint8Array, from: Address): void {
     const copy = bytes.slice();

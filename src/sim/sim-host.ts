@@ -103,6 +103,10 @@ export class SimHost implements Host {
     return (this.sockets.get(to.port) ?? []).some((socket) => socket.takes(to, from));
   }
 
+  hasJoined(group: string): boolean {
+    return [...this.sockets.values()].some((sockets) => sockets.some((socket) => socket.hasJoined(group)));
+  }
+
   /** A group's datagram goes to every socket that takes it, another to the one bound last. Answers whether any took it. */
   datagramArrived(bytes: Uint8Array, from: Address, to: Address): boolean {
     const takers = (this.sockets.get(to.port) ?? []).filter((socket) => socket.takes(to, from));

@@ -51,6 +51,8 @@ export interface SimNetwork {
   fillDisk(name: string, full: boolean): void;
   /** Sets a machine's wall clock that much ahead of the true time, or back (negative). It outlives a restart. */
   setWall(name: string, aheadMs: number): void;
+  /** Whether a socket of the machine with that address has joined the group: what a switch that snoops IGMP hears of. */
+  hasJoined(address: string, group: string): boolean;
   nowMs(): number;
   /** Runs everything due in the next `ms` of virtual time, in order. */
   run(ms: number): void;

@@ -2,6 +2,7 @@ import { SILENT } from "#base/log.ts";
 import type { Identity } from "#client/agents.ts";
 import type { Rates } from "#client/descriptions.ts";
 import type { ChannelChange } from "#client/viewer.ts";
+import type { MemberPort } from "#edge/index.ts";
 import type { Host } from "#host/host.ts";
 import { type Clip, readClip, type TestPattern, testPattern } from "#media/index.ts";
 import { InProcessCarrier } from "#overlay/index.ts";
@@ -29,6 +30,8 @@ export interface WorldOptions {
   readonly lineKbps?: number;
   /** What broadcasters send; default: the paper's picture in size and rate. */
   readonly pattern?: TestPattern;
+  /** Each site's switch snoops IGMP, and its edge sees who has joined (PROTOCOL §12). Default false. */
+  readonly snooping?: boolean;
   /** `ask` channels exactly as in the paper's trace. */
   readonly askSequentially?: boolean;
   /** Is given every edge that has started, to break it: what checks a world must notice. */
@@ -65,7 +68,7 @@ export class World {
 
   constructor(net: SimNetwork, options: WorldOptions) {
     this.net = net;
-    this.#plan = planWorld(options);
+    this.#plan = planWorld(options, net);
     this.#lineKbps = options.lineKbps ?? LINE_KBPS;
     this.#clip = patternClip(options.pattern ?? PATTERN);
     this.#tamper = options.tamper ?? (() => undefined);
@@ -204,8 +207,13 @@ function addressOf(member: string): string {
   return `10.0.${site || 0}.${["ds", "edge", "broker", "registration"].indexOf(role) + 1}`;
 }
 
-function planWorld(options: WorldOptions): OperatorPlan {
-  const { sites, coreKbps = CORE_KBPS, accessKbps = ACCESS_KBPS, askSequentially = false } = options;
+/** A switch that has every machine behind a port of its own, named by its address. */
+const switchOf = (net: SimNetwork): MemberPort => ({
+  look: (seen) => seen({ portOf: (host) => host, hasMember: (port, group) => net.hasJoined(port, group) }),
+});
+
+function planWorld(options: WorldOptions, net: SimNetwork): OperatorPlan {
+  const { sites, coreKbps = CORE_KBPS, accessKbps = ACCESS_KBPS, askSequentially = false, snooping = false } = options;
   const broker = { host: addressOf("broker"), port: COPS_PORT };
   const numbers = Array.from({ length: sites }, (_, at) => at + 1);
   const hosts = (role: string): readonly string[] => numbers.map((number) => addressOf(`${role}${number}`));
@@ -233,6 +241,7 @@ function planWorld(options: WorldOptions): OperatorPlan {
       ingestPorts: INGEST_PORTS,
       unicastPorts: UNICAST_PORTS,
       mediaWs: { host, port: MEDIA_PORT },
+      ...(snooping && { members: switchOf(net) }),
       origins: [],
     })),
     brokers: [

@@ -23,6 +23,8 @@ export interface JoinRequest {
   readonly delivery: "multicast" | "unicast" | "websocket";
   /** Unicast only: where to send, "ip:port". */
   readonly unicastTo?: string;
+  /** Multicast only: address that the viewer signals from, to find the port that he is behind. */
+  readonly viewerHost?: string;
   /** Join id that this one replaces in a channel change (PROTOCOL §6). */
   readonly replaces?: string;
 }
@@ -123,6 +125,7 @@ export const joinRequest = read<JoinRequest>({
   coreSource: "text",
   delivery: ["multicast", "unicast", "websocket"],
   unicastTo: "text?",
+  viewerHost: "text?",
   replaces: "text?",
 });
 export const joinGrant = read<JoinGrant>({

@@ -33,6 +33,7 @@ export const ATTRIBUTES = {
   mediaBase: { number: 16, type: "utf8" },
   reason: { number: 17, type: "utf8" },
   carriedKiB: { number: 18, type: "u32" },
+  viewerHost: { number: 19, type: "utf8" },
 } as const satisfies Record<string, AttributeSpec>;
 const BY_NUMBER = new Map(Object.entries(ATTRIBUTES).map(([name, { number, type }]) => [number as number, { name, type }]));
 

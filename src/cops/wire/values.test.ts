@@ -32,6 +32,7 @@ const ATTRIBUTE_GOLDEN: { name: keyof typeof ATTRIBUTES; value: string | number;
   { name: "mediaBase", value: "ws://h", wire: "000a 0010 77733a2f2f68 0000" },
   { name: "reason", value: "core-full", wire: "000d 0011 636f72652d66756c6c 000000" },
   { name: "carriedKiB", value: 4_194_304, wire: "0008 0012 00400000" },
+  { name: "viewerHost", value: "10.0.0.2", wire: "000c 0013 31302e302e302e32" },
 ];
 for (const { name, value, wire } of ATTRIBUTE_GOLDEN) {
   test(`attribute ${name} is these octets both ways (PROTOCOL §7)`, () => {

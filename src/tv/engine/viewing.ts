@@ -193,6 +193,7 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
       delivery: offer.form,
       ...(this.#replaced && { replaces: this.#replaced.joinId }),
       ...(offer.form === "unicast" && { unicastTo: offer.to }),
+      ...(offer.form === "multicast" && { viewerHost: this.#invite.flow.remote.host }),
     });
   }
   /** A final answer, or a BYE that says why; nothing is held any more. */
