@@ -45,21 +45,32 @@ export function parseUri(text: string): SipUri | undefined {
   const hostAt = (at < 0 ? colon : at) + 1;
   const end = indexOrEnd(text, "?", hostAt);
   const paramsAt = Math.min(end, indexOrEnd(text, ";", hostAt));
-  const userInfo = at < 0 ? { user: "" } : parseUserInfo(text.slice(colon + 1, at));
+  const userInfo = at < 0 ? NOBODY : parseUserInfo(text.slice(colon + 1, at));
   const place = parseHostPort(text.slice(hostAt, paramsAt));
   const params = parseUriParams(text.slice(paramsAt, end));
   const headers = text.slice(end + 1);
   if (userInfo === undefined || place === undefined || params === undefined) return undefined;
   if (headers !== "" && !HEADERS.test(headers)) return undefined;
-  return { scheme, ...userInfo, ...place, params, headers };
+  const uri: Writable<SipUri> = { scheme, user: userInfo.user, host: place.host, params, headers };
+  if (place.port !== undefined) uri.port = place.port;
+  if (userInfo.password !== undefined) uri.password = userInfo.password;
+  return uri;
 }
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 function indexOrEnd(text: string, char: string, from: number): number {
   const at = text.indexOf(char, from);
   return at < 0 ? text.length : at;
 }
 
-function parseUserInfo(text: string): { user: string; password?: string } | undefined {
+interface UserInfo {
+  readonly user: string;
+  readonly password?: string;
+}
+const NOBODY: UserInfo = { user: "" };
+
+function parseUserInfo(text: string): UserInfo | undefined {
   if (PLAIN_USER.test(text)) return { user: text };
   const colon = text.indexOf(":");
   const user = colon < 0 ? text : text.slice(0, colon);

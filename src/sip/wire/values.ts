@@ -94,7 +94,10 @@ export function parseVia(text: string): Via | undefined {
   const [, transport = "", sentBy = "", rest = ""] = found;
   const place = parseHostPort(sentBy.trim().replace(/\s*:\s*(?=\d+$)/, ":"));
   const params = parseParams(rest);
-  return place && params && { transport: transport.toUpperCase(), ...place, params };
+  if (place === undefined || params === undefined) return undefined;
+  const { host, port } = place;
+  const name = transport.toUpperCase();
+  return port === undefined ? { transport: name, host, params } : { transport: name, host, port, params };
 }
 
 export const formatVia = (via: Via): string => `SIP/2.0/${via.transport} ${formatHostPort(via)}${formatParams(via.params)}`;
