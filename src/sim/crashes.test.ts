@@ -114,3 +114,49 @@ simTest("a wall clock may stand wrong, over a restart too, and the monotonic one
   net.kill("a");
   assert.equal(net.host("a", "127.0.1.1").wallMs() - rightMs, -3_600_000);
 });
+
+simTest("a lost disk comes back empty", (net) => {
+  const { log } = openLog(net);
+  for (const record of WRITTEN) log.append(utf8(record));
+  net.run(10);
+  net.kill("a", "machine");
+  net.loseDisk("a");
+  const { records, torn } = openLog(net);
+  assert.deepEqual([records, torn()], [[], 0]);
+});
+
+simTest("a clock that runs fast or slow fires its timers by itself, never early, and never goes back", (net) => {
+  const host = net.host("a", "127.0.1.1");
+  const fired: (readonly [ownMs: number, trueMs: number])[] = [];
+  const at = (ms: number): void => {
+    host.timer(ms, () => fired.push([host.nowMs(), net.nowMs()]));
+  };
+  net.setRate("a", 2);
+  at(100);
+  net.run(60);
+  assert.equal(host.nowMs(), 120);
+  at(220);
+  net.setRate("a", 0.5); // what was to be 50 ms from now takes 200
+  net.run(300);
+  assert.deepEqual(fired, [
+    [100, 50],
+    [220, 260],
+  ]);
+  net.setRate("a", 1.01);
+  for (let ms = 1; ms < 100; ms++) at(host.nowMs() + ms / 7);
+  net.run(100);
+  assert.equal(fired.length, 101);
+});
+
+simTest("a machine says what its programs hold open", (net) => {
+  const host = net.host("a", "127.0.1.1");
+  const socket = host.datagram({ host: "127.0.1.1", port: 5060 }, { datagram: () => undefined, failed: assert.fail });
+  const timer = host.timer(1_000, () => undefined);
+  host.timer(5, () => undefined);
+  net.run(1);
+  assert.deepEqual(net.inUse("a"), { sockets: 1, timers: 2 });
+  net.run(10);
+  timer.cancel();
+  socket.close();
+  assert.deepEqual(net.inUse("a"), { sockets: 0, timers: 0 });
+});

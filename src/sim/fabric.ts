@@ -1,6 +1,7 @@
 import type { TapEvent } from "#host/tap.ts";
 import { Agenda } from "./agenda.ts";
 import { Link, PERFECT } from "./link.ts";
+import { MachineClock } from "./machine-clock.ts";
 import { Random } from "./random.ts";
 import type { SimHost } from "./sim-host.ts";
 import { TraceHash } from "./trace-hash.ts";
@@ -19,6 +20,7 @@ export class Fabric {
   readonly onSent: (event: TapEvent) => void;
   /** What a machine's wall clock is ahead of the true time, ms. */
   readonly wallAheadMs = new Map<string, number>();
+  readonly #clocks = new Map<string, MachineClock>();
   readonly #links = new Map<string, Link>(); // by "from>to"
   readonly #handlingMs = new Map<string, number>();
   readonly #random: Random;
@@ -36,6 +38,13 @@ export class Fabric {
     const link = new Link(from === to ? WITHIN_MACHINE : PERFECT, this.#random);
     this.#links.set(name, link);
     return link;
+  }
+
+  /** A machine's monotonic clock outlives its restarts. */
+  clockOf(name: string): MachineClock {
+    const clock = this.#clocks.get(name) ?? new MachineClock();
+    this.#clocks.set(name, clock);
+    return clock;
   }
 
   heal(from: string, to: string): void {

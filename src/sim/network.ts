@@ -55,9 +55,15 @@ export function simNetwork(seed: number, { ladder: isKept = true }: { readonly l
     setHandling: (name, port, ms) => fabric.setHandling(name, port, ms),
     kill: (name, how = "process") => fabric.hosts.get(name)?.crash(how),
     corruptLogs: (name) => diskOf(name).corrupt(),
+    loseDisk: (name) => {
+      if (fabric.hosts.get(name)?.alive) throw new Error(`Cannot lose the disk of ${name}: it is running`);
+      diskOf(name).lose();
+    },
     fillDisk: (name, full) => {
       diskOf(name).isFull = full;
     },
+    setRate: (name, rate) => fabric.clockOf(name).setRate(rate, agenda.nowMs),
+    inUse: (name) => fabric.hosts.get(name)?.inUse ?? { sockets: 0, timers: 0 },
     setWall: (name, aheadMs) => fabric.wallAheadMs.set(name, aheadMs),
     hasJoined: (address, group) => fabric.byAddress.get(address)?.hasJoined(group) ?? false,
     nowMs: () => agenda.nowMs,

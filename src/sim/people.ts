@@ -1,17 +1,22 @@
-import { BroadcasterAgent, type Identity, ViewerAgent } from "#client/agents.ts";
+import { mintUserToken, USER_TOKEN_COOKIE } from "#base/user-token.ts";
+import { BroadcasterAgent, type Delivery, type Identity, ViewerAgent } from "#client/agents.ts";
 import { ingestOffer, type Rates } from "#client/descriptions.ts";
 import type { Outcome } from "#client/outcome.ts";
+import { type PageState, type PageViewer, pageViewer } from "#client/page.ts";
 import type { ChannelChange } from "#client/viewer.ts";
-import type { Host } from "#host/host.ts";
+import type { Address, BrowserHost, Host, MessagePort } from "#host/host.ts";
 import type { Clip } from "#media/index.ts";
-import { type CallId, type Invitation, UdpUplink, UserAgent } from "#sip/ua.ts";
+import { type CallId, type Invitation, StreamUplink, UdpUplink, type Uplink, UserAgent } from "#sip/ua.ts";
 import type { SipResponse } from "#sip/wire/message.ts";
+import { fromOf } from "#sip/wire/values.ts";
 import type { SimNetwork } from "./types.ts";
 
 const TS_PACKET_BYTES = 188;
 
 /** Somebody with a machine of his own and one agent on it, from his arrival until he vanishes; he may come back. */
 abstract class Person<Agent extends { register(): void }> {
+  /** As his agent has it: `registered`, or why not. */
+  registration = "off";
   /** Nobody is there while it is undefined. */
   protected agent: Agent | undefined;
   protected readonly net: SimNetwork;
@@ -23,6 +28,9 @@ abstract class Person<Agent extends { register(): void }> {
   }
   protected abstract begin(): Agent;
 
+  get user(): string {
+    return this.identity.user;
+  }
   get isThere(): boolean {
     return this.agent !== undefined;
   }
@@ -36,6 +44,11 @@ abstract class Person<Agent extends { register(): void }> {
   vanish(): void {
     this.net.kill(this.identity.user, "machine");
     this.agent = undefined;
+    this.registration = "off";
+  }
+  protected registered({ kind }: { readonly kind: string }): void {
+    this.registration = kind;
+    this.note(kind);
   }
   protected note(what: string): void {
     this.net.note(`${this.identity.user} ${what}`);
@@ -77,7 +90,7 @@ export class WorldBroadcaster extends Person<BroadcasterAgent> {
       this.identity,
       this.#rates.map((kbps) => ({ feed: { kind: "clip", clip: this.#clip }, kbps })),
       {
-        onRegistration: ({ kind }) => this.note(kind),
+        onRegistration: (state) => this.registered(state),
         onState: (now) => {
           this.state = now.kind;
           this.ended = now.kind === "ended" ? now : undefined;
@@ -89,53 +102,86 @@ export class WorldBroadcaster extends Person<BroadcasterAgent> {
   }
 }
 
+/** How a phone reaches its DS. */
+export type Line = "udp" | "tcp" | "tls";
+
 /** Somebody with a SIP phone that rings until he says what becomes of the call. As a broadcaster he would send MPEG-TS. */
 export class WorldPhone extends Person<UserAgent> {
-  /** In both directions; those that have not ended. */
-  readonly calls: CallId[] = [];
   /** The latest final answer to a call of his. */
   answered: SipResponse | undefined;
+  readonly #connect: (host: Host) => Uplink;
+  /** In both directions, those that have not ended: with whom. */
+  readonly #calls = new Map<CallId, string>();
+  readonly #ringing: CallId[] = [];
+  readonly #taken = new Set<CallId>();
+  #host: Host | undefined;
+
+  constructor(net: SimNetwork, identity: Identity, connect: (host: Host) => Uplink) {
+    super(net, identity);
+    this.#connect = connect;
+  }
+  /** Users that he has calls with, in the order in which those began. */
+  get calls(): readonly string[] {
+    return [...this.#calls.values()];
+  }
+  /** Of those calls, the ones that were taken. */
+  get talks(): readonly string[] {
+    return Array.from(this.#taken, (call) => this.#calls.get(call) ?? "");
+  }
+  get isRinging(): boolean {
+    return this.isThere && this.#ringing.length > 0;
+  }
 
   call(to: string, headers: Invitation["headers"] = []): void {
-    if (this.agent) this.calls.push(this.agent.invite({ to, headers }));
+    if (this.agent) this.#calls.set(this.agent.invite({ to, headers }), to);
   }
-
-  /** Takes the latest call, with an offer where it has none. */
+  /** Takes the call that rings since last, with an offer where it has none. */
   answer(): void {
-    const { localHost } = this.identity;
-    this.#latest((agent, call, host) =>
-      agent.calls.accept(call, { contact: agent.contact(), body: ingestOffer(host, localHost, undefined) }),
-    );
+    const [agent, call, host] = this.#rings();
+    agent.calls.accept(call, { contact: agent.contact(), body: ingestOffer(host, this.identity.localHost, undefined) });
   }
   decline(status: number): void {
-    this.#latest((agent, call) => agent.calls.reject(call, status));
+    const [agent, call] = this.#rings();
+    agent.calls.reject(call, status);
   }
+  /** Ends every call, those included that have no answer yet. */
   hangUp(): void {
-    this.#latest((agent, call) => agent.calls.end(call));
+    for (const call of [...this.#calls.keys()]) this.agent?.calls.end(call);
   }
 
   protected override begin(): UserAgent {
-    const { user, domain, deviceSecret, ds, localHost } = this.identity;
+    const { user, domain, deviceSecret, localHost } = this.identity;
     const host = this.net.host(user, localHost);
     this.#host = host;
+    this.#calls.clear();
+    this.#ringing.length = 0;
+    this.#taken.clear();
+    const credentials = { user, password: deviceSecret };
     const agent: UserAgent = new UserAgent(
       host,
-      new UdpUplink(host, { host: localHost, port: 0 }, [ds]),
-      { user, domain, credentials: { user, password: deviceSecret } },
+      this.#connect(host),
+      { user, domain, credentials },
       {
-        onRegistration: ({ kind }) => this.note(kind),
-        onInvite: (call) => {
-          this.calls.push(call);
+        onRegistration: (state) => this.registered(state),
+        onInvite: (call, request) => {
+          this.#calls.set(call, fromOf(request)?.uri.user ?? "");
+          this.#ringing.push(call);
           agent.calls.ring(call, 180);
         },
         onProvisional: () => undefined,
         onAnswered: (call, response) => {
           this.answered = response;
+          this.#taken.add(call);
           agent.calls.ack(call);
         },
-        onEstablished: () => this.note("established"),
+        onEstablished: (call) => {
+          this.#taken.add(call);
+          this.note("established");
+        },
         onEnded: (call, end) => {
-          this.calls.splice(this.calls.indexOf(call), 1);
+          this.#calls.delete(call);
+          this.#taken.delete(call);
+          this.#stopsRinging(call);
           if (end.kind === "rejected") this.answered = end.response;
           this.note(end.kind);
         },
@@ -143,15 +189,25 @@ export class WorldPhone extends Person<UserAgent> {
     );
     return agent;
   }
-  #host: Host | undefined;
-  #latest(act: (agent: UserAgent, call: CallId, host: Host) => void): void {
-    const call = this.calls.at(-1);
+  #rings(): [agent: UserAgent, call: CallId, host: Host] {
+    const call = this.#ringing.at(-1);
     if (!this.agent || !this.#host || call === undefined) throw new Error(`${this.identity.user}'s phone does not ring`);
-    act(this.agent, call, this.#host);
+    this.#stopsRinging(call);
+    return [this.agent, call, this.#host];
+  }
+  #stopsRinging(call: CallId): void {
+    const at = this.#ringing.indexOf(call);
+    if (at >= 0) this.#ringing.splice(at, 1);
   }
 }
 
-/** Somebody who watches by multicast, as a test sees him. */
+/** How a phone gets its flow: TLS by the authorities of `ca`. */
+export function uplinkOf(line: Line, host: Host, { ds, domain, localHost }: Identity, tls: Address, ca: string): Uplink {
+  if (line === "udp") return new UdpUplink(host, { host: localHost, port: 0 }, [ds]);
+  return line === "tcp" ? new StreamUplink(host, localHost, [ds]) : new StreamUplink(host, localHost, [tls], { domain, ca });
+}
+
+/** Somebody who watches, by multicast or with a stream of his own, as a test sees him. */
 export class WorldViewer extends Person<ViewerAgent> {
   /** `refused`: a final answer other than 2xx; `ended`: nobody answered, or it ended later. */
   state = "idle";
@@ -164,10 +220,12 @@ export class WorldViewer extends Person<ViewerAgent> {
   setupMs: number | undefined;
   /** Of the rendition that he watches. */
   kbps: number | undefined;
+  readonly #form: Delivery["form"];
   readonly #change: ChannelChange;
 
-  constructor(net: SimNetwork, identity: Identity, change: ChannelChange = "replace") {
+  constructor(net: SimNetwork, identity: Identity, form: Delivery["form"], change: ChannelChange) {
     super(net, identity);
+    this.#form = form;
     this.#change = change;
   }
 
@@ -184,9 +242,9 @@ export class WorldViewer extends Person<ViewerAgent> {
     return new ViewerAgent(
       this.net.host(user, localHost),
       this.identity,
-      { form: "multicast", multicastInterface: localHost },
+      this.#form === "unicast" ? { form: this.#form } : { form: this.#form, multicastInterface: localHost },
       {
-        onRegistration: ({ kind }) => this.note(kind),
+        onRegistration: (state) => this.registered(state),
         onState: (now) => {
           const isRefused = now.kind === "ended" && now.status !== undefined;
           this.state = isRefused ? "refused" : now.kind;
@@ -204,6 +262,122 @@ export class WorldViewer extends Person<ViewerAgent> {
       },
       this.#change,
     );
+  }
+}
+
+/** Somebody who watches in a page: SIP and the picture by WebSocket, and the cookie says who he is (PROTOCOL §14). */
+export class WorldPage extends Person<PageAgent> {
+  /** As of `WorldViewer`. */
+  state = "idle";
+  channel = "";
+  refusal: Outcome | undefined;
+  /** TS packets received, since the present picture began. */
+  packets = 0;
+  readonly #sipUrl: string;
+  readonly #operatorKey: Uint8Array;
+  #isWanted = false;
+  #watched = "";
+  #picture: Picture | undefined;
+
+  constructor(net: SimNetwork, identity: Identity, sipUrl: string, operatorKey: Uint8Array) {
+    super(net, identity);
+    this.#sipUrl = sipUrl;
+    this.#operatorKey = operatorKey;
+  }
+  watch(channel: string): void {
+    this.#isWanted = true;
+    this.agent?.viewer.watch(channel);
+  }
+  /** The player is gone from the page at once. */
+  leave(): void {
+    this.#isWanted = false;
+    this.agent?.viewer.leave();
+    this.#show(undefined);
+    this.#become("idle", "");
+  }
+
+  protected override begin(): PageAgent {
+    const { user, domain, localHost } = this.identity;
+    const host = this.net.host(user, localHost);
+    this.#picture = undefined;
+    this.#become("idle", "");
+    const browser: BrowserHost = {
+      nowMs: () => host.nowMs(),
+      wallMs: () => host.wallMs(),
+      timer: (atMs, fire) => host.timer(atMs, fire),
+      random: (octets) => host.random(octets),
+      digest: (...asked) => host.digest(...asked),
+      hmac: (...asked) => host.hmac(...asked),
+      digestHex: (...asked) => host.digestHex(...asked),
+      hmacHex: (...asked) => host.hmacHex(...asked),
+      connectMessages: (url, options, handlers) => {
+        const headers = { cookie: `${USER_TOKEN_COOKIE}=${mintUserToken(host, this.#operatorKey, user)}` };
+        host.connectMessages(url, { ...options, headers }, handlers);
+      },
+    };
+    const onState = (state: PageState): void => this.#onState(host, state);
+    const viewer = pageViewer(browser, { user, domain, sipUrls: [this.#sipUrl], onState });
+    return { viewer, register: () => viewer.start() };
+  }
+
+  /** The picture goes on while the way to the DS is lost, and while another channel is asked for in its place. */
+  #onState(host: Host, state: PageState): void {
+    const { kind, channel = "" } = state;
+    if (kind === "offline" || kind === "registering" || kind === "registered") return this.registered(state);
+    if (!this.#isWanted) return;
+    const url = "url" in state ? state.url : undefined;
+    if (url !== this.#picture?.url)
+      this.#show(url === undefined ? undefined : new Picture(host, url, (octets) => this.#onPicture(octets)));
+    this.refusal = kind === "refused" || kind === "failed" ? state : undefined;
+    if (kind === "watching") this.#watched = channel;
+    if (kind === "refused" && url !== undefined) this.#become("watching", this.#watched);
+    else this.#become(kind === "failed" ? "ended" : kind, channel);
+  }
+  #become(state: string, channel: string): void {
+    this.state = state;
+    this.channel = channel;
+    this.packets = 0;
+    this.note(state);
+  }
+  #show(picture: Picture | undefined): void {
+    this.#picture?.close();
+    this.#picture = picture;
+  }
+  #onPicture(octets: number): void {
+    this.packets += octets / TS_PACKET_BYTES;
+  }
+}
+interface PageAgent {
+  readonly viewer: PageViewer;
+  register(): void;
+}
+
+/** A page's player, as far as its WebSocket goes: one that is lost stays lost. */
+class Picture {
+  readonly url: string;
+  #socket: MessagePort | undefined;
+  #isOver = false;
+
+  constructor(host: Host, url: string, received: (octets: number) => void) {
+    this.url = url;
+    host.connectMessages(
+      url,
+      { protocols: [] },
+      {
+        opened: (socket) => {
+          this.#socket = socket;
+          if (this.#isOver) socket.close();
+        },
+        message: ({ length }) => {
+          if (!this.#isOver) received(length);
+        },
+        closed: () => undefined,
+      },
+    );
+  }
+  close(): void {
+    this.#isOver = true;
+    this.#socket?.close();
   }
 }
 

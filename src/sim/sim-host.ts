@@ -22,12 +22,13 @@ import type {
 import { socketError } from "#host/socket-error.ts";
 import type { End } from "./connection.ts";
 import type { Fabric } from "./fabric.ts";
+import type { MachineClock } from "./machine-clock.ts";
 import { Random } from "./random.ts";
 import { SimDatagrams } from "./sim-datagrams.ts";
 import { type Disk, SimLog } from "./sim-log.ts";
 import { acceptMessages, connectMessages, type MessageListening } from "./sim-messages.ts";
 import { acceptStreams, connectStream, type StreamListening } from "./sim-streams.ts";
-import type { Crash } from "./types.ts";
+import type { Crash, SimNetwork } from "./types.ts";
 
 /** 2026-01-01T00:00:00Z: when virtual time starts. */
 const WALL_START_MS = 1_767_225_600_000;
@@ -50,6 +51,8 @@ export class SimHost implements Host {
   readonly #random: Random;
   readonly #disk: Disk;
   readonly #logs: SimLog[] = [];
+  readonly #clock: MachineClock;
+  readonly #waiting = new Set<() => void>(); // timers
   #nextPort = FIRST_FREE_PORT;
 
   /** `life` counts the machine's starts: a restarted one must not draw its old ids again. */
@@ -64,10 +67,11 @@ export class SimHost implements Host {
     this.address = address;
     this.#random = new Random(fabric.seed, `host ${name} ${life}`);
     this.#disk = disk;
+    this.#clock = fabric.clockOf(name);
   }
 
   nowMs(): number {
-    return this.#fabric.agenda.nowMs;
+    return this.#clock.read(this.#fabric.agenda.nowMs);
   }
 
   wallMs(): number {
@@ -75,14 +79,28 @@ export class SimHost implements Host {
   }
 
   timer(atMs: number, fire: () => void): Timer {
-    const appointment = this.#fabric.agenda.at(atMs, () => {
-      if (this.alive) fire();
-    });
+    const { agenda } = this.#fabric;
+    const due = (): void => {
+      if (!this.alive) return;
+      if (!this.#clock.reaches(atMs, agenda.nowMs)) {
+        appointment = agenda.at(this.#clock.trueMsOf(atMs), due);
+        return;
+      }
+      this.#waiting.delete(due);
+      fire();
+    };
+    let appointment = agenda.at(this.#clock.trueMsOf(atMs), due);
+    this.#waiting.add(due);
     return {
       cancel: () => {
+        this.#waiting.delete(due);
         appointment.run = undefined;
       },
     };
+  }
+
+  get inUse(): ReturnType<SimNetwork["inUse"]> {
+    return { sockets: this.sockets.values().reduce((sum, bound) => sum + bound.length, 0), timers: this.#waiting.size };
   }
 
   /** After what is running now, at the same instant. */

@@ -26,6 +26,11 @@ export class Disk {
     return file;
   }
 
+  /** Another disk is in its place. */
+  lose(): void {
+    this.#files.clear();
+  }
+
   /** A random record of each log is not what was written: it is cut off with all that follows (`Log.replay`). */
   corrupt(): void {
     for (const file of this.#files.values()) {

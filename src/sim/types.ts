@@ -47,8 +47,14 @@ export interface SimNetwork {
   kill(name: string, how?: Crash): void;
   /** A record of each log of a machine rots: at the next replay it and all that follows count as torn. */
   corruptLogs(name: string): void;
+  /** The disk of a machine that is down is lost for good: it starts again with an empty one. */
+  loseDisk(name: string): void;
   /** With a full disk the next flush ends the process: nothing promised may go unkept. */
   fillDisk(name: string, full: boolean): void;
+  /** A machine's monotonic clock runs at that rate from now on, 1 = true. It outlives a restart. */
+  setRate(name: string, rate: number): void;
+  /** What the programs of a machine hold open: datagram sockets, and timers that wait. */
+  inUse(name: string): { readonly sockets: number; readonly timers: number };
   /** Sets a machine's wall clock that much ahead of the true time, or back (negative). It outlives a restart. */
   setWall(name: string, aheadMs: number): void;
   /** Whether a socket of the machine with that address has joined the group: what a switch that snoops IGMP hears of. */

@@ -1,5 +1,5 @@
 import { SILENT } from "#base/log.ts";
-import type { Identity } from "#client/agents.ts";
+import type { Delivery, Identity } from "#client/agents.ts";
 import type { Rates } from "#client/descriptions.ts";
 import type { ChannelChange } from "#client/viewer.ts";
 import type { MemberPort } from "#edge/index.ts";
@@ -11,10 +11,12 @@ import type { RunningBroker } from "#roles/broker.ts";
 import type { RunningDs } from "#roles/ds.ts";
 import type { RunningEdge } from "#roles/edge.ts";
 import { type Operator, type OperatorPlan, startOperator } from "#roles/operator.ts";
-import { WorldBroadcaster, WorldPhone, WorldViewer } from "./people.ts";
+import type { Uplink } from "#sip/ua.ts";
+import { type Line, uplinkOf, WorldBroadcaster, WorldPage, WorldPhone, WorldViewer } from "./people.ts";
+import { simCertificate } from "./sim-tls.ts";
 import type { Crash, SimNetwork } from "./types.ts";
 
-export { WorldBroadcaster, WorldViewer } from "./people.ts";
+export { type Line, WorldBroadcaster, WorldPage, WorldPhone, WorldViewer } from "./people.ts";
 export { simTest as worldTest } from "./sim-test.ts";
 
 /** What a world may be told; the defaults are the paper's [B15]. */
@@ -41,6 +43,9 @@ export interface WorldOptions {
 const DOMAIN = "sipcast.test";
 const SIP_PORT = 5060;
 const WS_PORT = 5061;
+const TLS_PORT = 5062;
+const CERTIFICATE_AUTHORITY = "Operator";
+const OPERATOR_KEY = new Uint8Array(32).fill(7);
 const COPS_PORT = 3288;
 const MEDIA_PORT = 5063;
 const INGEST_PORTS = { first: 6000, count: 100 };
@@ -77,7 +82,7 @@ export class World {
       host: (member) => this.#hostOf(member),
       carrier: new InProcessCarrier((from, to) => net.fate(from, to)),
       log: SILENT,
-      operatorKey: new Uint8Array(32).fill(7),
+      operatorKey: OPERATOR_KEY,
       passwords: {
         hash: (...asked) => this.#passwords().hash(...asked),
         verify: (...asked) => this.#passwords().verify(...asked),
@@ -150,13 +155,21 @@ export class World {
   broadcaster(user: string, site: number, rates: Rates = [undefined]): WorldBroadcaster {
     return this.#present(new WorldBroadcaster(this.net, this.signUp(user, site), this.#clip, rates));
   }
-  /** Somebody of that site who watches by multicast and is registered. */
-  viewer(user: string, site: number, change?: ChannelChange): WorldViewer {
-    return this.#present(new WorldViewer(this.net, this.signUp(user, site), change));
+  /** Somebody of that site who watches, by multicast or with a stream of his own, and is registered. */
+  viewer(user: string, site: number, change: ChannelChange = "replace", form: Delivery["form"] = "multicast"): WorldViewer {
+    return this.#present(new WorldViewer(this.net, this.signUp(user, site), form, change));
+  }
+  /** Somebody of that site who watches in a page and is registered. */
+  page(user: string, site: number): WorldPage {
+    const identity = this.signUp(user, site);
+    return this.#present(new WorldPage(this.net, identity, `ws://${identity.ds.host}:${WS_PORT}`, OPERATOR_KEY));
   }
   /** Somebody of that site with a SIP phone, registered. */
-  phone(user: string, site: number): WorldPhone {
-    return this.#present(new WorldPhone(this.net, this.signUp(user, site)));
+  phone(user: string, site: number, line: Line = "udp"): WorldPhone {
+    const identity = this.signUp(user, site);
+    const tls = { host: identity.ds.host, port: TLS_PORT };
+    const connect = (host: Host): Uplink => uplinkOf(line, host, identity, tls, CERTIFICATE_AUTHORITY);
+    return this.#present(new WorldPhone(this.net, identity, connect));
   }
   #present<P extends { arrive(): void }>(person: P): P {
     person.arrive();
@@ -224,6 +237,9 @@ function planWorld(options: WorldOptions, net: SimNetwork): OperatorPlan {
       site: `site${at + 1}`,
       domain: DOMAIN,
       udp: { host, port: SIP_PORT },
+      tcp: { host, port: SIP_PORT },
+      tls: { host, port: TLS_PORT },
+      certificate: simCertificate(CERTIFICATE_AUTHORITY, `DNS:${DOMAIN}`, `DNS:ds${at + 1}.${DOMAIN}`),
       ws: { host, port: WS_PORT },
       edge: { host: edges[at] ?? "", port: COPS_PORT },
       edgeId: `edge${at + 1}`,

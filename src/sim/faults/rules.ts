@@ -3,6 +3,7 @@ import type { EdgeReservation } from "#edge/service.ts";
 import type { Row } from "#overlay/types.ts";
 import type { RunningDs } from "#roles/ds.ts";
 import type { RunningEdge } from "#roles/edge.ts";
+import type { SimNetwork } from "../types.ts";
 import type { World } from "../world.ts";
 
 /** A rule that was broken, and where. */
@@ -19,7 +20,43 @@ type Compared = readonly [rule: string, where: string, these: Iterable<string>, 
 
 /** What holds at every moment, whatever goes wrong. */
 export function brokenNow(world: World, capacity: CapacityKbps): Violation[] {
-  return [...overbooked(world), ...overpromised(world, capacity), ...sharedGroups(world)];
+  return [...overbooked(world), ...overpromised(world, capacity), ...sharedGroups(world), ...unpaid(world), ...thrown(world)];
+}
+
+/** A DS that waits for an answer in vain, or leaves one out: unless something kept it from it. */
+export function unanswered({ servers }: World): Violation[] {
+  return [...servers].flatMap(([id, { sip }]) => {
+    const { failures, abandoned } = sip.counters;
+    return failures + abandoned > 0
+      ? [{ rule: "a request got no answer", what: `${id}: ${failures} of its own, ${abandoned} of others` }]
+      : [];
+  });
+}
+
+/** A throw in one call ends that call only (DESIGN §10), and is our fault all the same. */
+const thrown = ({ servers }: World): Violation[] =>
+  [...servers].flatMap(([id, { sip }]) =>
+    sip.counters.faults > 0 ? [{ rule: "the product threw", what: `${id}: ${sip.counters.faults} faults` }] : [],
+  );
+
+/** Nothing is delivered without a reservation: no stream, and no copy of one. */
+function unpaid({ edges }: World): Violation[] {
+  return [...edges].flatMap(([id, { edge, media }]) => {
+    const granted = edge.reservations().filter(({ state }) => state === "granted");
+    return media.streams().flatMap(({ stream, unicastSinks, messageSinks }) => {
+      const paid = granted.filter(({ channel }) => channel === stream);
+      const sinks = paid.filter(({ kind }) => kind === "admission-sink").length;
+      const isPaid = paid.length > 0 && unicastSinks + messageSinks <= sinks;
+      return isPaid
+        ? []
+        : [
+            {
+              rule: "media without a reservation",
+              what: `${id}: ${stream} to ${unicastSinks + messageSinks}, ${sinks} reserved`,
+            },
+          ];
+    });
+  });
 }
 
 /** By the broker's own books; and an access link carries what its reservations say. */
@@ -86,16 +123,17 @@ export function brokenBetweenServers({ brokers, edges, servers }: World): Violat
     if (!edgeId || !edge || !first) throw new Error(`${id} has no edge`);
     const { onAir, sessions } = ds.tables;
     const bookedHere = booked.filter(({ sinkEdge }) => sinkEdge === edgeId).map(({ joinId }) => joinId);
-    const { channels, joins } = heldBy(edge);
+    const { channels, joins, sources } = heldBy(edge);
     const streams = edge.media.streams().map(({ stream }) => stream);
     const asked = ds.admission.reservations().map(({ request }) => request);
-    const askedFor = (name: string, configuration: boolean): string[] =>
-      asked.filter(({ kind }) => (kind === "configuration") === configuration).map(({ attributes }) => `${attributes[name]}`);
+    const askedFor = (wanted: EdgeReservation["kind"], name = "joinId"): string[] =>
+      asked.filter(({ kind }) => kind === wanted).map(({ attributes }) => `${attributes[name]}`);
     const compared: readonly Compared[] = [
-      ["sessions and request states differ", id, ownKeys(id, sessions.rows()), askedFor("joinId", false)],
-      ["channels on air and request states differ", id, ownKeys(id, onAir.rows()), askedFor("channel", true)],
-      ["a DS and its edge hold different joins", id, askedFor("joinId", false), joins.map(({ joinId }) => joinId)],
-      ["a DS and its edge hold different channels", id, askedFor("joinId", true), channels.map(({ joinId }) => joinId)],
+      ["sessions and request states differ", id, ownKeys(id, sessions.rows()), askedFor("admission-sink")],
+      ["channels on air and request states differ", id, ownKeys(id, onAir.rows()), askedFor("configuration", "channel")],
+      ["a DS and its edge hold different joins", id, askedFor("admission-sink"), joins.map(({ joinId }) => joinId)],
+      ["a DS and its edge hold different sources", id, askedFor("admission-source"), sources.map(({ joinId }) => joinId)],
+      ["a DS and its edge hold different channels", id, askedFor("configuration"), channels.map(({ joinId }) => joinId)],
       ["an edge and the broker hold different joins", edgeId, joins.map(({ joinId }) => joinId), bookedHere],
       ["streams and reservations differ", edgeId, streams, [...channels, ...joins].map(({ channel }) => channel)],
       ["DSs disagree which channels are on air", id, textOf(onAir.rows()), textOf(first.tables.onAir.rows())],
@@ -106,24 +144,92 @@ export function brokenBetweenServers({ brokers, edges, servers }: World): Violat
 }
 
 /** What is not right at one DS and its edge, whatever others say. */
-function oddAt(id: string, { calls, tables }: RunningDs, edge: RunningEdge): Violation[] {
+function oddAt(id: string, ds: RunningDs, edge: RunningEdge): Violation[] {
+  const { tables } = ds;
   const unsettled = edge.edge.reservations().filter(({ state, isOrphan }) => state === "asked" || isOrphan);
-  const own = [tables.sessions, tables.onAir].flatMap((table) => ownKeys(id, table.rows()));
   const blind = [...tables.sessions.rows()].filter(({ value }) => !tables.onAir.get(value.channel));
   return [
     ...unsettled.map((held) => ({ rule: "a reservation is not settled", what: `${id}: ${JSON.stringify(held)}` })),
     ...blind.map(({ value }) => ({ rule: "a session watches nothing", what: `${id}: ${JSON.stringify(value)}` })),
-    ...(calls.count === own.length
-      ? []
-      : [{ rule: "calls and rows differ", what: `${id}: ${calls.count} calls, ${own.length} rows` }]),
+    ...callsAndRows(id, ds),
+    ...sourcesAndSessions(id, ds),
   ];
 }
 
-function heldBy({ edge }: RunningEdge): Record<"channels" | "joins", EdgeReservation[]> {
+/**
+ * An open channel has its broadcaster's call, a session its viewer's. One of an `ask` channel has another for each leg on the
+ * way to the broadcaster; the leg that carries the stream may have outlived its viewer.
+ */
+function callsAndRows(id: string, { calls, tables }: RunningDs): Violation[] {
+  const onAir = [...tables.onAir.rows()].filter(({ owner }) => owner === id);
+  const asked = onAir.filter(({ key }) => isAsk(key));
+  const legs = [...tables.sessions.rows()].reduce((sum, { owner, value: { channel } }) => {
+    const atViewer = owner === id ? (isAsk(channel) ? 2 : 1) : 0;
+    const atBroadcaster = owner !== id && asked.some(({ key }) => key === channel) ? 2 : 0;
+    return sum + atViewer + atBroadcaster;
+  }, onAir.length - asked.length);
+  return calls.count >= legs && calls.count <= legs + asked.length
+    ? []
+    : [{ rule: "calls and rows differ", what: `${id}: ${calls.count} calls, ${legs} by the rows, ${asked.length} asked` }];
+}
+/** Whoever watches an `ask` channel has a reservation at its source as well, but for the one whose join brought it on air. */
+function sourcesAndSessions(id: string, { admission, tables }: RunningDs): Violation[] {
+  const sources = admission.reservations().filter(({ request }) => request.kind === "admission-source");
+  return [...tables.onAir.rows()].flatMap(({ owner, key }) => {
+    if (owner !== id || !isAsk(key)) return [];
+    const viewers = [...tables.sessions.rows()].filter(({ value }) => value.channel === key).length;
+    const held = sources.filter(({ request }) => request.attributes["channel"] === key).length;
+    return held === viewers || held === viewers - 1
+      ? []
+      : [{ rule: "sources and sessions differ", what: `${key}: ${held} at its source, ${viewers} sessions` }];
+  });
+}
+const isAsk = (channel: string): boolean => channel.endsWith("-ask");
+
+/** Once everybody has hung up: calls, and all that was held for them. */
+export function stillHeld(world: World): Violation[] {
+  const { brokers, edges, streams, servers, calls } = world.held();
+  return overZero([
+    ["at the broker", brokers.length],
+    ["at edges", edges.length],
+    ["streams", streams.length],
+    ["at DSs", servers.length],
+    ["calls", calls],
+    ...[...world.servers].flatMap(([id, { records, tables }]): Counted[] => [
+      [`call records at ${id}`, records.open().length],
+      [`rows at ${id}`, [...tables.onAir.rows(), ...tables.sessions.rows()].length],
+    ]),
+  ]);
+}
+/** Then, once every transaction is over: servers hold open what they did before. */
+export function stillOpen(world: World, idle: ReadonlyMap<string, ReturnType<SimNetwork["inUse"]>>): Violation[] {
+  return overZero([
+    ...[...world.servers].flatMap(([id, { sip, proxy }]): Counted[] => [
+      [`client transactions at ${id}`, sip.transactions.client],
+      [`server transactions at ${id}`, sip.transactions.server],
+      [`proxied requests at ${id}`, proxy.pending],
+    ]),
+    ...[...idle].flatMap(([member, { sockets, timers }]): Counted[] => {
+      const now = world.net.inUse(member);
+      return [
+        [`more sockets at ${member}`, now.sockets - sockets],
+        [`more timers at ${member}`, now.timers - timers - SPARE_TIMERS],
+      ];
+    }),
+  ]);
+}
+type Counted = readonly [what: string, count: number];
+const overZero = (counted: readonly Counted[]): Violation[] =>
+  counted.flatMap(([what, count]) => (count > 0 ? [{ rule: "something is left over", what: `${count} ${what}` }] : []));
+/** What is on its way between servers waits on timers too. */
+const SPARE_TIMERS = 10;
+
+function heldBy({ edge }: RunningEdge): Record<"channels" | "joins" | "sources", EdgeReservation[]> {
   const held = edge.reservations();
   return {
     channels: held.filter(({ kind }) => kind === "configuration"),
-    joins: held.filter(({ kind }) => kind !== "configuration"),
+    joins: held.filter(({ kind }) => kind === "admission-sink"),
+    sources: held.filter(({ kind }) => kind === "admission-source"),
   };
 }
 const ownKeys = (id: string, rows: Iterable<Row<unknown>>): string[] =>

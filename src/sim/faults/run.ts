@@ -1,9 +1,11 @@
+import { LIMITS } from "#base/limits.ts";
 import { PERFECT } from "../link.ts";
 import { simNetwork } from "../network.ts";
 import type { SimNetwork } from "../types.ts";
-import { World, type WorldBroadcaster, type WorldOptions, type WorldViewer } from "../world.ts";
-import { brokenBetweenServers, brokenNow, type Violation } from "./rules.ts";
-import { CAST, channelOf, type FaultScript, MEMBERS, type Step } from "./script.ts";
+import { World, type WorldOptions } from "../world.ts";
+import { Company } from "./company.ts";
+import { brokenBetweenServers, brokenNow, stillHeld, stillOpen, unanswered, type Violation } from "./rules.ts";
+import { CAST, type FaultScript, MEMBERS, type Step } from "./script.ts";
 
 /** What a run of a script showed. */
 export interface FaultRun {
@@ -18,24 +20,33 @@ export interface RunOptions {
   readonly ladder?: boolean;
   readonly tamper?: WorldOptions["tamper"];
 }
-type Person = { readonly home: string } & (
-  | { readonly kind: "broadcaster"; readonly agent: WorldBroadcaster }
-  | { readonly kind: "viewer"; readonly agent: WorldViewer }
-);
 
 /** How often the rules of every moment are checked, besides at every step. */
 const CHECK_EVERY_MS = 250;
-/** How long a run settles once all is well again, by the worst that happened. */
+/** How often it is looked whether all has settled. */
+const LOOK_EVERY_MS = 5_000;
+/** How long a run settles at most once all is well again, by the worst that happened. */
 const SETTLE_MS = {
   /** Somebody said something. */
   word: 5_000,
+  /** A phone was asked for its channel: it rings, or is taken and never sends a picture. */
+  ringing: LIMITS.ingestAwaitedMs + LIMITS.broadcasterAnswerMs,
   /** A 2xx without its ACK, then a BYE without its answer: 64*T1 each. */
   silence: 70_000,
   /** A COPS keep-alive interval until a peer is missed, then the time that orphans are kept. */
   lostConnection: 130_000,
+  /** A dialog that one side has lost is found out by its session timer, and the other way about. */
+  session: 1_000 * LIMITS.sessionExpiresSec + 70_000,
 };
 /** Within it whoever watches sees a picture. */
 const PICTURE_MS = 3_000;
+/** How long after all hung up something may be held, and transactions may live. */
+const GOODBYE_MS = {
+  /** An `ask` channel waits for another viewer. */
+  calm: { held: LIMITS.emptyChannelMs + SETTLE_MS.word, alive: 40_000 },
+  /** A proxied call that both ends have lost rings for three minutes (Timer C, RFC 3261 §16.8), and is canceled. */
+  troubled: { held: SETTLE_MS.session, alive: 180_000 + SETTLE_MS.silence },
+};
 /** One packet a second: enough to see that it comes. */
 const PATTERN = { frames: 4, framesPerSec: 1, gopFrames: 1, kbps: 1 };
 
@@ -56,21 +67,25 @@ class Run {
   readonly #net: SimNetwork;
   readonly #script: FaultScript;
   readonly #world: World;
-  readonly #people = new Map<string, Person>();
-  /** Whose calls may have ended without him, or without his DS: only a session timer would tell them. */
-  readonly #inDoubt = new Set<string>();
-  #settleMs = SETTLE_MS.word;
+  readonly #company: Company;
+  /** What each server holds open while nobody has a call. */
+  readonly #idle: ReadonlyMap<string, ReturnType<SimNetwork["inUse"]>>;
   readonly #lines = new Map<string, readonly [from: string, to: string]>(); // that are not as they were
+  /** Something may have kept a SIP request from being answered. */
+  #isExcused = false;
+  #brokenSinceMs: ReadonlyMap<string, number> = new Map(); // by rule
+  #settleMs = SETTLE_MS.word;
+  /** Nothing went wrong but what people do. */
+  #isCalm = true;
 
   constructor(net: SimNetwork, script: FaultScript, tamper: WorldOptions["tamper"]) {
     this.#net = net;
     this.#script = script;
-    const { coreKbps, accessKbps } = script;
-    this.#world = new World(net, { sites: 2, coreKbps, accessKbps, pattern: PATTERN, ...(tamper && { tamper }) });
-    for (const { user, site } of CAST.broadcasters)
-      this.#people.set(user, { kind: "broadcaster", home: `ds${site}`, agent: this.#world.broadcaster(user, site) });
-    for (const { user, site } of CAST.viewers)
-      this.#people.set(user, { kind: "viewer", home: `ds${site}`, agent: this.#world.viewer(user, site) });
+    const { coreKbps, accessKbps, copsMs: copsHandlingMs, inTurn: askSequentially } = script;
+    const options = { sites: 2, coreKbps, accessKbps, copsHandlingMs, askSequentially, pattern: PATTERN };
+    this.#world = new World(net, { ...options, ...(tamper && { tamper }) });
+    this.#company = new Company(this.#world, script);
+    this.#idle = new Map(MEMBERS.map((member) => [member, net.inUse(member)]));
   }
 
   toItsEnd(): readonly Violation[] {
@@ -81,95 +96,122 @@ class Run {
       this.#take(step);
     }
     this.#healAll();
-    const broken = this.#runUntil(this.#net.nowMs() + this.#settleMs);
-    return broken.length > 0 ? broken : [...brokenBetweenServers(this.#world), ...this.#brokenForPeople()];
+    const everyMs = this.#script.isPatient ? this.#settleMs : LOOK_EVERY_MS;
+    const broken = this.#settles(this.#settleMs, everyMs, () => this.#unsettled());
+    if (broken.length > 0) return broken;
+    this.#company.hangUp();
+    const { held, alive } = GOODBYE_MS[this.#isCalm ? "calm" : "troubled"];
+    const kept = this.#settles(held, LOOK_EVERY_MS, () => [...stillHeld(this.#world), ...this.#company.busy()]);
+    return kept.length > 0 ? kept : this.#settles(alive, LOOK_EVERY_MS, () => stillOpen(this.#world, this.#idle));
+  }
+  #unsettled(): readonly Violation[] {
+    const broken = [...brokenBetweenServers(this.#world), ...this.#company.misled()];
+    return broken.length > 0 ? broken : this.#company.blind(PICTURE_MS);
+  }
+  /** Looks every so often until all is well. */
+  #settles(withinMs: number, everyMs: number, unsettled: () => readonly Violation[]): readonly Violation[] {
+    const untilMs = this.#net.nowMs() + withinMs;
+    for (;;) {
+      const broken = this.#runUntil(Math.min(untilMs, this.#net.nowMs() + everyMs));
+      if (broken.length > 0) return broken;
+      const rest = unsettled();
+      if (rest.length === 0 || this.#net.nowMs() >= untilMs) return rest;
+    }
   }
 
   #runUntil(atMs: number): readonly Violation[] {
     const { coreKbps: core, accessKbps: access } = this.#script;
     for (;;) {
-      const broken = brokenNow(this.#world, { core, access });
+      const broken = [
+        ...brokenNow(this.#world, { core, access }),
+        ...this.#lagging(),
+        ...(this.#isExcused ? [] : [...unanswered(this.#world), ...this.#company.unanswered()]),
+      ];
       const leftMs = atMs - this.#net.nowMs();
       if (broken.length > 0 || leftMs <= 0) return broken;
       this.#net.run(Math.min(CHECK_EVERY_MS, leftMs));
     }
   }
 
+  /** While nothing goes wrong, servers agree within moments of what people do. */
+  #lagging(): readonly Violation[] {
+    const now = this.#settleMs === SETTLE_MS.word ? brokenBetweenServers(this.#world) : [];
+    const nowMs = this.#net.nowMs();
+    const since = new Map(now.map(({ rule }) => [rule, this.#brokenSinceMs.get(rule) ?? nowMs]));
+    this.#brokenSinceMs = since;
+    return now.filter(({ rule }) => nowMs - (since.get(rule) ?? nowMs) > SETTLE_MS.word);
+  }
+
   #take(step: Step): void {
     this.#net.note(step.do);
-    switch (step.do) {
-      case "crash":
-      case "stop":
-      case "restart":
-      case "set clock":
-        return this.#toServer(step);
-      case "cut":
-      case "cut one way":
-      case "heal":
-      case "degrade":
-      case "repair":
-        return this.#toLine(step);
-      default:
-        return this.#toPerson(step);
-    }
+    if ("member" in step) this.#toServer(step);
+    else if ("from" in step) this.#toLine(step);
+    else this.#toPerson(step);
   }
 
   #toPerson(step: Step & { readonly who: string }): void {
-    const person = this.#people.get(step.who);
-    if (!person) return;
-    if (step.do === "vanish") this.#vanish(step.who, person);
-    else if (step.do === "come back") person.agent.arrive();
-    else if (person.kind === "viewer") {
-      if (step.do === "watch") person.agent.watch(step.channel);
-      if (step.do === "leave") person.agent.leave();
-    } else {
-      if (step.do === "go live" && !["calling", "on air"].includes(person.agent.state)) person.agent.goLive(channelOf(step.who));
-      if (step.do === "hang up") person.agent.end();
+    if (step.do === "vanish") {
+      this.#suffers(SETTLE_MS.session);
+      this.#isExcused = true;
     }
-  }
-  #vanish(who: string, { agent }: Person): void {
-    if (!agent.isThere) return;
-    agent.vanish();
-    this.#settleFor(SETTLE_MS.silence);
-    this.#inDoubt.add(who);
+    if (step.do === "watch" && CAST.phones.some(({ user }) => step.channel.startsWith(user))) this.#settleFor(SETTLE_MS.ringing);
+    this.#company.take(step);
   }
 
   #toServer(step: Step & { readonly member: string }): void {
     const { member } = step;
-    if (step.do === "set clock") this.#net.setWall(member, step.aheadMs);
-    else if (step.do === "restart") {
-      if (!this.#world.isUp(member)) this.#world.restart(member);
-    } else if (this.#world.isUp(member)) {
-      this.#settleFor(SETTLE_MS.lostConnection);
-      this.#doubt(({ home }) => home === member);
-      if (step.do === "crash") this.#world.kill(member, step.how);
-      else this.#world.stop(member);
+    switch (step.do) {
+      case "set clock":
+        return this.#net.setWall(member, step.aheadMs);
+      case "run clock":
+        return this.#net.setRate(member, step.rate);
+      case "rot":
+        return this.#net.corruptLogs(member);
+      case "fill disk":
+        this.#fails(member);
+        return this.#net.fillDisk(member, true);
+      case "free disk":
+        return this.#net.fillDisk(member, false);
+      case "restart":
+        if (!this.#world.isUp(member)) this.#world.restart(member);
+        return;
+      default:
+        if (!this.#world.isUp(member)) return;
+        this.#fails(member);
+        if (step.do === "stop") this.#world.stop(member);
+        else this.#world.kill(member, step.do === "crash" ? step.how : "machine");
+        if (step.do === "lose disk") this.#net.loseDisk(member);
     }
+  }
+  #fails(member: string): void {
+    this.#suffers(member.startsWith("ds") ? SETTLE_MS.session : SETTLE_MS.lostConnection);
+    if (member.startsWith("ds")) this.#isExcused = true;
   }
 
   #toLine(step: Step & { readonly from: string; readonly to: string }): void {
     const { from, to } = step;
     this.#lines.set(`${from} ${to}`, [from, to]);
-    if (step.do === "heal") this.#net.heal(from, to);
-    else if (step.do === "repair") this.#net.setFaults(from, to, PERFECT);
-    else if (step.do === "degrade") {
-      this.#settleFor(SETTLE_MS.silence);
-      this.#net.setFaults(from, to, step.faults);
-    } else {
-      this.#settleFor(SETTLE_MS.lostConnection);
-      this.#doubt(({ home }, who) => home === to && who === from);
-      if (step.do === "cut") this.#net.cut(from, to);
-      else this.#net.cutOneWay(from, to);
+    if (step.do === "heal") return this.#net.heal(from, to);
+    if (step.do === "repair") return this.#net.setFaults(from, to, PERFECT);
+    const isSip = [from, to].some((end) => end.startsWith("ds"));
+    if (isSip) this.#isExcused = true;
+    if (step.do === "degrade") {
+      this.#suffers(SETTLE_MS.silence);
+      return this.#net.setFaults(from, to, step.faults);
     }
+    this.#suffers(isSip ? SETTLE_MS.session : SETTLE_MS.lostConnection);
+    if (step.do === "cut") this.#net.cut(from, to);
+    else this.#net.cutOneWay(from, to);
+  }
+  #suffers(settleMs: number): void {
+    this.#isCalm = false;
+    this.#settleFor(settleMs);
   }
   #settleFor(ms: number): void {
     this.#settleMs = Math.max(this.#settleMs, ms);
   }
-  #doubt(whom: (person: Person, who: string) => boolean): void {
-    for (const [who, person] of this.#people) if (whom(person, who)) this.#inDoubt.add(who);
-  }
 
-  /** Lines are perfect, clocks right, servers up, deciders first. Who may be misled hangs up. */
+  /** Lines are perfect, clocks right, disks have room, servers are up, deciders first. */
   #healAll(): void {
     for (const [from, to] of this.#lines.values()) {
       this.#net.heal(from, to);
@@ -177,42 +219,9 @@ class Run {
     }
     for (const member of MEMBERS) {
       this.#net.setWall(member, 0);
+      this.#net.setRate(member, 1);
+      this.#net.fillDisk(member, false);
       if (!this.#world.isUp(member)) this.#world.restart(member);
     }
-    for (const who of this.#inDoubt) {
-      const person = this.#people.get(who);
-      if (person?.kind === "viewer") person.agent.leave();
-      else person?.agent.end();
-    }
-  }
-
-  /** Of those who cannot be misled: what they think is what their DS thinks, and who watches sees a picture. */
-  #brokenForPeople(): Violation[] {
-    const before = new Map<string, number>();
-    const [ds] = this.#world.servers.values();
-    const found: Violation[] = [];
-    for (const [who, person] of this.#people) {
-      if (this.#inDoubt.has(who) || !ds) continue;
-      const { state } = person.agent;
-      const thinks =
-        person.kind === "viewer" ? [state === "watching" ? person.agent.channel : ""] : [state === "on air" ? who : ""];
-      const { onAir, sessions } = ds.tables;
-      const rows =
-        person.kind === "viewer"
-          ? [...sessions.rows()].filter(({ value }) => value.user === who).map(({ value }) => value.channel)
-          : [...onAir.rows()].filter(({ value }) => value.owner === who).map(({ value }) => value.owner);
-      if (state === "calling" || thinks.join(" ").trim() !== rows.join(" "))
-        found.push({ rule: "a person and his DS differ", what: `${who} is ${state}: ${thinks}; rows: ${rows.join(" ")}` });
-      if (person.kind === "viewer" && state === "watching") before.set(who, person.agent.packets);
-    }
-    this.#net.run(PICTURE_MS);
-    for (const [who, packets] of before) {
-      const person = this.#people.get(who);
-      const source = [...this.#people].find(([user]) => person?.kind === "viewer" && channelOf(user) === person.agent.channel);
-      if (source && this.#inDoubt.has(source[0])) continue;
-      if (person?.kind === "viewer" && person.agent.packets <= packets)
-        found.push({ rule: "a viewer sees no picture", what: `${who}, ${person.agent.channel}` });
-    }
-    return found;
   }
 }
