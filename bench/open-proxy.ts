@@ -31,7 +31,7 @@ export function startOpenProxy(host: Host, overlay: Overlay, port: number, liste
   );
   const registrar = new Registrar({ table: overlay.table<Binding>("bindings", ["ds"]), host }, { domain: BENCH_DOMAIN });
   const proxy: SipProxy = new SipProxy(
-    { transactions: sip, network: sip, location: registrar.location, isHere, isPeer: () => false, host },
+    { transactions: sip, network: sip, location: registrar.location, isHere, peerAt: () => undefined, host },
     new Uint8Array(32),
     BENCH_DOMAIN,
   );

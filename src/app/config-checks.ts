@@ -165,11 +165,12 @@ function missingRoles({ ds, edge, broker, registration, web }: Config): Finding[
 }
 
 function certificates({ ds }: Config): Finding[] {
-  return ds.flatMap(({ udp, tcp, tls, wss, certificate }, at) => {
+  return ds.flatMap(({ udp, tcp, tls, wss, peers, certificate }, at) => {
     const path = `ds[${at}]`;
     const unreadable = certificate && faultOf(() => pemOf(certificate));
     return [
       ...((tls || wss) && !certificate ? [{ path, message: "tls and wss need a certificate" }] : []),
+      ...({ udp, tcp, tls }[peers] ? [] : [{ path: `${path}.peers`, message: `it has no ${peers}` }]),
       ...(tcp && tcp.port !== udp.port ? [{ path: `${path}.tcp`, message: `its port must be that of udp, ${udp.port}` }] : []),
       ...(unreadable === undefined ? [] : [{ path: `${path}.certificate`, message: unreadable }]),
     ];

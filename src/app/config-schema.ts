@@ -30,6 +30,12 @@ const DS = {
     tcp: { ...ADDRESS, optional: true, doc: "SIP over TCP; must have the port of `udp` (RFC 3261 §18.2.1)." },
     tls: { ...ADDRESS, optional: true, doc: "SIP over TLS, usually port 5061; needs `certificate`." },
     wss: { ...ADDRESS, optional: true, doc: "SIP over secure WebSocket; needs `certificate`." },
+    peers: {
+      kind: "choice",
+      of: ["udp", "tcp", "tls"],
+      default: "udp",
+      doc: "Which of these other DSs send to it by. What is too large for UDP goes over TCP anyway.",
+    },
     certificate: {
       kind: "group",
       optional: true,

@@ -118,6 +118,11 @@ const CASES: { name: string; text: string; wants: (string | RegExp)[] }[] = [
     wants: [/ds\[0\]\.certificate: ENOENT/],
   },
   {
+    name: "DSs that are to come by what is not there",
+    text: changed("    edge: edge1", "    peers: tls\n    edge: edge1"),
+    wants: [/ds\[0\]\.peers: it has no tls$/],
+  },
+  {
     name: "TLS without a certificate, and TCP on another port than UDP (RFC 3261 §18.2.1)",
     text: changed("tcp: 127.0.0.1:5060", "tcp: 127.0.0.1:5098\n    tls: 127.0.0.1:5099"),
     wants: [/ds\[0\]: tls and wss need a certificate$/, /ds\[0\]\.tcp: its port must be that of udp, 5060$/],

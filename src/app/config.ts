@@ -92,7 +92,7 @@ export function pemOf({ cert, key, ca }: Certificate): NonNullable<DsConfig["cer
 }
 
 function serverOf(ds: Config["ds"][number], config: Config, origins: readonly string[]): DsConfig {
-  const { id, site, udp, tcp, tls, ws, wss, certificate, digest, askOrder } = ds;
+  const { id, site, udp, tcp, tls, ws, wss, peers, certificate, digest, askOrder } = ds;
   return {
     id,
     site,
@@ -102,6 +102,7 @@ function serverOf(ds: Config["ds"][number], config: Config, origins: readonly st
     ...(tls && { tls }),
     ws,
     ...(wss && { wss }),
+    peers,
     ...(certificate && { certificate: pemOf(certificate) }),
     edge: checked(edgeCopsOf(ds, config)),
     edgeId: ds.edge,

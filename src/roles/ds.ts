@@ -1,4 +1,4 @@
-import { hex, utf8 } from "#base/bytes.ts";
+import { hex } from "#base/bytes.ts";
 import { Deadlines, type Timed } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
 import { CLIENT_TYPE, CopsPep, copsKey } from "#cops/index.ts";
@@ -91,10 +91,12 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
       onFlowClosed: (flow) => server.onFlowClosed(flow),
     },
   );
+  const fellows = new Fellows(overlay, config.domain, (transport) => sip.serves(transport));
   const calls: Calls = new Calls(
     {
       transactions: sip,
       host,
+      destination: (nextHop, last) => fellows.of(nextHop) ?? last, // the connection between two DSs may have closed
       user: {
         onInvite: (call, request, flow, replaces) => {
           records.begun(call, request);
@@ -120,7 +122,6 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
   const bindings = overlay.table<Binding>("bindings", ["ds"]);
   const isHere = (uri: SipUri): boolean =>
     uri.host === config.domain || uri.host === hostName || sip.isOwn(uri.host, portOf(uri));
-  const fellows = new Fellows(overlay);
   const registrar = new Registrar(
     {
       table: bindings,
@@ -167,7 +168,7 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
       network: sip,
       location: registrar.location,
       isHere,
-      isPeer: (uri) => fellows.of(uri) !== undefined,
+      peerAt: (uri) => fellows.of(uri),
       host,
     },
     operatorKey,
@@ -238,7 +239,7 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
 /** A reservation's own name: from the SIP session's Call-ID and the caller's tag (PROTOCOL §7). */
 function joinId(host: Host, request: SipRequest): string {
   const session = `${callIdOf(request)} ${fromTagOf(request)}`;
-  return hex(host.digest("SHA-256", utf8(session))).slice(0, JOIN_ID_DIGITS);
+  return host.digestHex("SHA-256", session).slice(0, JOIN_ID_DIGITS);
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Logger } from "#base/log.ts";
-import { type Host, showAddress } from "#host/host.ts";
+import type { Host } from "#host/host.ts";
 import type { Carrier } from "#overlay/index.ts";
 import { OverlayNode } from "#overlay/index.ts";
 import type { Member, RoleName } from "#overlay/types.ts";
@@ -7,6 +7,7 @@ import type { PasswordHasher } from "#store/index.ts";
 import { type RunningBroker, startBroker } from "./broker.ts";
 import { type RunningDs, startDs } from "./ds.ts";
 import { type RunningEdge, startEdge } from "./edge.ts";
+import { dsInfo } from "./peers.ts";
 import { type RunningRegistration, startRegistration } from "./registration.ts";
 import type { BrokerConfig, DsConfig, EdgeConfig, RegistrationConfig, RoleContext, RunningRole } from "./types.ts";
 
@@ -62,7 +63,7 @@ export function startOperator(plan: OperatorPlan, ground: OperatorGround): Opera
   );
   const edges = plan.edges.map((config) => new Place(config.id, () => startEdge(context(config.id, "edge"), config)));
   const servers = plan.servers.map(
-    (config) => new Place(config.id, () => startDs(context(config.id, "ds", { sip: showAddress(config.udp) }), config)),
+    (config) => new Place(config.id, () => startDs(context(config.id, "ds", dsInfo(config)), config)),
   );
   const places: readonly Place<RunningRole>[] = [...servers, ...edges, ...registrations, ...brokers];
   const placeOf = (member: string): Place<RunningRole> => {

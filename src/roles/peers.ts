@@ -1,6 +1,6 @@
 import { readAddress } from "#host/addresses.ts";
 import { showAddress } from "#host/host.ts";
-import type { MemberId, Overlay, Table } from "#overlay/types.ts";
+import type { Member, MemberId, Overlay, Table } from "#overlay/types.ts";
 import {
   aorOf,
   type Binding,
@@ -14,38 +14,60 @@ import {
   portOf,
   routesTo,
   sipUri,
+  type TransportName,
 } from "#sip/index.ts";
 import type { SipUri } from "#sip/wire/message.ts";
 import type { ChannelPorts } from "#tv/index.ts";
-import type { RoleContext } from "./types.ts";
+import type { DsConfig, RoleContext } from "./types.ts";
+
+/** What other DSs need to reach one: its address over UDP, and what they are to use instead, e.g. "tls 192.0.2.1:5061". */
+export function dsInfo({ udp, peers = "udp", ...config }: DsConfig): Member["info"] {
+  const sip = showAddress(udp);
+  const at = peers === "udp" ? undefined : config[peers];
+  return at ? { sip, peers: `${peers} ${showAddress(at)}` } : { sip };
+}
 
 /** The operator's other DSs, as far as they are members at present. */
 export class Fellows {
   readonly #overlay: Overlay;
+  readonly #domain: string;
+  readonly #serves: (transport: TransportName) => boolean;
 
-  constructor(overlay: Overlay) {
+  /** `serves`: whether this DS has that transport, too; else UDP will do. */
+  constructor(overlay: Overlay, domain: string, serves: (transport: TransportName) => boolean) {
     this.#overlay = overlay;
+    this.#domain = domain;
+    this.#serves = serves;
   }
 
   /** Where that DS is reached; `undefined` = it is this one, or not there. */
   at(id: MemberId): Destination | undefined {
-    return this.#destination(({ id: other }) => other === id);
+    return this.#destination((other) => other.id === id);
   }
   /** The same where it takes new users: it is neither starting nor stopping. */
   serving(id: MemberId): Destination | undefined {
-    return this.#destination(({ id: other, phase }) => other === id && phase === "serving");
+    return this.#destination((other) => other.id === id && other.phase === "serving");
   }
-  /** Whose SIP address a URI is. */
+  /** Whose a URI is: by its address, or by its name, which it has over TLS. */
   of(uri: SipUri): Destination | undefined {
     const at = showAddress({ host: uri.host.replace(/^\[|\]$/g, ""), port: portOf(uri) });
-    return this.#destination(({ info }) => info["sip"] === at);
+    return this.#destination(
+      (other) => uri.host === this.#nameOf(other) || other.info["sip"] === at || other.info["peers"]?.endsWith(` ${at}`) === true,
+    );
   }
 
-  #destination(isMeant: (member: ReturnType<Overlay["members"]>[number]) => boolean): Destination | undefined {
+  #destination(isMeant: (member: Member) => boolean): Destination | undefined {
     const { self } = this.#overlay;
     const found = this.#overlay.members("ds").find((member) => member.id !== self.id && isMeant(member));
-    const at = readAddress(found?.info["sip"] ?? "");
-    return at && { transport: "udp", ...at };
+    if (!found) return undefined;
+    const [wish, wished = ""] = found.info["peers"]?.split(" ") ?? [];
+    const transport = (["tcp", "tls"] as const).find((name) => name === wish && this.#serves(name));
+    const at = readAddress(transport ? wished : (found.info["sip"] ?? ""));
+    if (transport === "tls") return at && { transport, ...at, domain: this.#nameOf(found) };
+    return at && { transport: transport ?? "udp", ...at };
+  }
+  #nameOf({ id }: Member): string {
+    return `${id}.${this.#domain}`;
   }
 }
 

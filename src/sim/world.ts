@@ -11,6 +11,7 @@ import type { RunningBroker } from "#roles/broker.ts";
 import type { RunningDs } from "#roles/ds.ts";
 import type { RunningEdge } from "#roles/edge.ts";
 import { type Operator, type OperatorPlan, startOperator } from "#roles/operator.ts";
+import type { DsConfig } from "#roles/types.ts";
 import type { Uplink } from "#sip/ua.ts";
 import { type Line, uplinkOf, WorldBroadcaster, WorldPage, WorldPhone, WorldViewer } from "./people.ts";
 import { simCertificate } from "./sim-tls.ts";
@@ -34,6 +35,8 @@ export interface WorldOptions {
   readonly pattern?: TestPattern;
   /** Each site's switch snoops IGMP, and its edge sees who has joined (PROTOCOL §12). Default false. */
   readonly snooping?: boolean;
+  /** What a DS is configured with besides, by its id and address. */
+  readonly ds?: (id: string, host: string) => Partial<DsConfig>;
   /** `ask` channels exactly as in the paper's trace. */
   readonly askSequentially?: boolean;
   /** Is given every edge that has started, to break it: what checks a world must notice. */
@@ -246,6 +249,7 @@ function planWorld(options: WorldOptions, net: SimNetwork): OperatorPlan {
       digest: ["SHA-256", "MD5"],
       askSequentially,
       origins: [],
+      ...options.ds?.(`ds${at + 1}`, host),
     })),
     edges: edges.map((host, at) => ({
       id: `edge${at + 1}`,

@@ -55,8 +55,9 @@ class Bench implements TransactionPort {
     const host = simNetwork(1).host("proxy", address);
     const network = { flowNamed: (id: string) => this.flows.get(id), serves: (name: string) => name !== "tls" };
     const isHere = (uri: SipUri): boolean => uri.host === "x" || (uri.host === address && [80, 5060].includes(portOf(uri)));
-    const isPeer = ({ host: name }: SipUri): boolean => name === "10.0.0.2";
-    this.proxy = new SipProxy({ transactions: this, network, location: this.location, isHere, isPeer, host }, KEY, "x");
+    const peerAt = (uri: SipUri): Destination | undefined =>
+      uri.host === "10.0.0.2" || uri.host === "ds2.x" ? { transport: "tcp", host: "10.0.0.2", port: portOf(uri) } : undefined;
+    this.proxy = new SipProxy({ transactions: this, network, location: this.location, isHere, peerAt, host }, KEY, "x");
   }
   request(message: SipRequest, to: Destination, mark?: string): string {
     this.sent.push({ message, to, mark });
@@ -187,12 +188,23 @@ test("a request that comes back with nothing changed has looped; a spiral goes o
   assert.deepEqual([bench.statuses, bench.proxy.counters.loops], [[482], 1]);
 });
 
+test("another server's Route is the server, whatever it calls itself there (PROTOCOL §9)", () => {
+  const bench = new Bench();
+  for (const route of ["<sip:token@10.0.0.2;lr;ob>", "<sip:token@ds2.x:5061;transport=tls;lr;ob>"]) {
+    bench.bind(BOB, { path: [route] });
+    bench.ask();
+    assert.deepEqual(
+      [shown(bench.last().to).slice(0, 12), bench.last().message.headers.list("route")],
+      ["tcp 10.0.0.2", [route]],
+    );
+  }
+});
 test("a contact that is another server of the operator is asked as by a fellow (PROTOCOL §1)", () => {
   const bench = new Bench();
   bench.bind("<sip:carol@10.0.0.2>");
   bench.ask();
   const [route = ""] = bench.last().message.headers.list("route");
-  assert.equal(shown(bench.last().to), "udp 10.0.0.2:5060");
+  assert.equal(shown(bench.last().to), "tcp 10.0.0.2:5060", "as the operator's servers speak with one another");
   const fellow = new Bench("10.0.0.2");
   assert.deepEqual(fellow.proxy.passOf(fellow.proxy.arrived(askBob([["Route", route]])) ?? assert.fail()), { flowId: "" });
 });

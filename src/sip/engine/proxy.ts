@@ -31,8 +31,8 @@ export interface ProxyPorts {
   readonly location: Location;
   /** The domain, one of our names or addresses. */
   readonly isHere: (uri: SipUri) => boolean;
-  /** Another server of the operator: it takes what we let in. */
-  readonly isPeer: (uri: SipUri) => boolean;
+  /** Where another server of the operator is reached, whose URI it is: it takes what we let in. */
+  readonly peerAt: (uri: SipUri) => Destination | undefined;
   readonly host: Entropy;
 }
 
@@ -238,7 +238,7 @@ export class SipProxy {
   /** The hop to the first of `routes`, or to the URI itself. `added`: what of them the request does not have. */
   #hopTo(uri: SipUri, routes: readonly string[], added: readonly string[]): Hop | undefined {
     const next = routes[0] === undefined ? uri : parseNameAddr(routes[0])?.uri;
-    const to = next && destinationOf(next);
+    const to = next && (this.#ports.peerAt(next) ?? destinationOf(next));
     return to && this.#ports.network.serves(to.transport) ? { uri, routes: added, to } : undefined;
   }
 
@@ -270,12 +270,12 @@ export class SipProxy {
   }
 
   #isServer(uri: SipUri): boolean {
-    return this.#ports.isHere(uri) || this.#ports.isPeer(uri);
+    return this.#ports.isHere(uri) || this.#ports.peerAt(uri) !== undefined;
   }
   /** A contact that is an address-of-record itself: to us or a fellow, who will not ask who is calling. */
   #hopToServer(uri: SipUri): Hop | undefined {
     const server = this.#ports.isHere(uri) ? ownUri("", this.#ports.transactions.localUri(UDP)) : uri;
-    const to = destinationOf(server);
+    const to = this.#ports.peerAt(server) ?? destinationOf(server);
     return to && { uri, routes: [routeTo(server, this.#tokens.mint(FlowTokens.PATH), "ob")], to };
   }
 
@@ -314,8 +314,11 @@ export class SipProxy {
     const callId = callIdOf(request) ?? "";
     const contact = contactOf(request)?.uri;
     const sender = contact && needsFlow(request, contact, from) ? from.id : "";
-    const near = this.#ownRoute(from, this.#tokens.mint(callId, sender));
-    const far = this.#ownRoute(hop.to, this.#tokens.mint(callId, "id" in hop.to ? hop.to.id : ""));
+    const receiver = "id" in hop.to ? hop.to.id : "";
+    const nearToken = this.#tokens.mint(callId, sender);
+    const farToken = receiver === sender ? nearToken : this.#tokens.mint(callId, receiver);
+    const near = this.#ownRoute(from, nearToken);
+    const far = this.#ownRoute(hop.to, farToken);
     return near === far ? [near] : [far, near];
   }
 
