@@ -5,9 +5,9 @@ import { isMulticast, isWildcard } from "../addresses.ts";
 import type { Address, DatagramBind, DatagramHandlers, DatagramPort } from "../host.ts";
 import type { HostCounters } from "./counters.ts";
 
-/** Addresses are numeric here: none is looked up, and the socket is bound before `bind` returns. */
+/** Addresses are numeric here: none is looked up, and the socket is bound before `bind` returns. Nobody reads the family. */
 function numeric(host: string, _: unknown, found: (error: null, address: string, family: number) => void): void {
-  found(null, host, isIPv6(host) ? 6 : 4);
+  found(null, host, 0);
 }
 
 /** Among sources: whoever sends. */
