@@ -37,6 +37,7 @@ const TEST_SUPPORT = [
   "sim/sim-test.ts",
   "sim/flow-stage.ts",
   "host/conformance.ts",
+  "host/log-conformance.ts",
   "overlay/carriers/test-child.ts",
   "overlay/carriers/test-nats.ts",
 ];

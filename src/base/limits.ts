@@ -18,6 +18,8 @@ export const LIMITS = {
   datagramBufferBytes: 4 * 1024 * 1024,
   /** A log record that claims to be longer is a torn one. Octets, 64 KiB..1 GiB. */
   logRecordBytes: 64 * 1024 * 1024,
+  /** A log that is rewritten takes so many octets of records at a turn, or one record. 16 KiB..16 MiB. */
+  logSliceBytes: 256 * 1024,
   // sip
   /** A longer SIP message is answered 513 where it can be. Octets, 8 KiB..64 KiB. */
   sipMessageBytes: 64 * 1024,
@@ -241,4 +243,8 @@ export const LIMITS = {
   /** A child process that ended is started again so much later: the least at first, twice as much each time. ms, 100..60,000. */
   processRestartLeastMs: 500,
   processRestartMostMs: 10_000,
+  /** Who asks on the control socket at the same time; further ones are let go at once. 1..100. */
+  controlConnections: 16,
+  /** A longer question there ends its connection. Characters, 1 KiB..1 MiB. */
+  controlQuestionChars: 64 * 1024,
 } as const;

@@ -15,6 +15,7 @@ import type {
   TlsClient,
   TlsServer,
 } from "./host.ts";
+import { LOG_CASES } from "./log-conformance.ts";
 
 export interface Bench {
   readonly host: Host;
@@ -27,7 +28,7 @@ export interface Bench {
   /** A certificate for these domain names by the authority of that name; `ca` is what trusts it. */
   certified(authority: string, names: readonly [string, ...string[]]): Promise<TlsServer & { readonly ca: string }>;
 }
-type Case = (bench: Bench) => Promise<void>;
+export type Case = (bench: Bench) => Promise<void>;
 
 /** One test for each case; `withBench` makes the machine and takes it away again. */
 export function testHost(name: string, withBench: (body: Case) => Promise<void>): void {
@@ -448,53 +449,5 @@ const CASES: Record<string, Case> = {
       [0, 5, 10_000],
     );
   },
-  "a log gives back what was appended, and its tickets say what is safe": async (bench) => {
-    const log = bench.host.log("rows");
-    assert.throws(() => log.append(utf8("early")), /not replayed/);
-    assert.deepEqual(await replayed(bench, log), { records: [], tornBytes: 0 });
-    const durable: number[] = [];
-    log.onDurable((ticket) => void durable.push(ticket));
-    const buffer = utf8("a");
-    assert.equal(log.append(buffer), 1);
-    buffer.fill(0);
-    assert.equal(log.append(utf8("")), 2);
-    assert.equal(log.durableTicket, 0);
-    await bench.until(() => log.durableTicket === 2);
-    await bench.quiet();
-    assert.equal(durable.at(-1), 2);
-    assert.deepEqual(durable, [...new Set(durable)].sort(), "told once each, rising");
-    log.append(utf8("c"));
-    log.close();
-    assert.throws(() => log.append(utf8("late")), /closed/);
-    await bench.quiet();
-    assert.deepEqual(await replayed(bench, bench.host.log("rows")), { records: ["a", "", "c"], tornBytes: 0 });
-  },
-  "a rewritten log holds the given records, then what was appended since": async (bench) => {
-    const log = bench.host.log("rows");
-    await replayed(bench, log);
-    for (const record of ["old 1", "old 2"]) log.append(utf8(record));
-    log.rewrite([utf8("superseded")]);
-    log.append(utf8("old 3"));
-    log.rewrite(["new 1", "new 2"].map(utf8));
-    log.append(utf8("then 1"));
-    await bench.until(() => log.durableTicket === 4);
-    log.append(utf8("then 2"));
-    log.close();
-    await bench.quiet();
-    assert.deepEqual((await replayed(bench, bench.host.log("rows"))).records, ["new 1", "new 2", "then 1", "then 2"]);
-  },
+  ...LOG_CASES,
 };
-
-async function replayed(bench: Bench, log: ReturnType<Host["log"]>): Promise<{ records: string[]; tornBytes: number }> {
-  const records: string[] = [];
-  let torn: number | undefined;
-  log.replay(
-    (record) => void records.push(text(record)),
-    (tornBytes) => {
-      torn = tornBytes;
-    },
-  );
-  assert.equal(torn, undefined, "nothing is told before the method returns");
-  await bench.until(() => torn !== undefined);
-  return { records, tornBytes: torn ?? -1 };
-}

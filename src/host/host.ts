@@ -178,7 +178,11 @@ export interface Log {
   onDurable(handler: (ticket: number) => void): void;
   /** Every whole record, oldest first, then `done(tornBytes)`. To be called once, before the first `append`. */
   replay(record: (bytes: Uint8Array) => void, done: (tornBytes: number) => void): void;
-  /** Replaces the whole file, atomically, with these records; appends made meanwhile go after them. */
+  /**
+   * Replaces the whole file, atomically, with these records; what was appended since this call goes after them. They are taken a
+   * slice at a turn, the first on a later one: what changes meanwhile may be among them as it was or as it is, as long as it is
+   * appended too. Another rewrite takes the place of one that is not done.
+   */
   rewrite(records: Iterable<Uint8Array>): void;
   close(): void;
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { text, utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
-import type { Address, Host, StreamPort } from "#host/host.ts";
+import type { Address, Host, Log, StreamPort } from "#host/host.ts";
 import { runTwice, simNetwork, simTest } from "./index.ts";
 import type { SimNetwork } from "./types.ts";
 
@@ -304,4 +304,64 @@ test("canary: a datagram handler that keeps the octets it was lent finds them sp
     [...kept],
     Array.from({ length: 5 }, () => 0xdd),
   );
+});
+
+const started = (net: SimNetwork): { log: Log; records: string[] } => {
+  const log = net.host("a", "127.0.1.1").log("rows");
+  const records: string[] = [];
+  log.replay(
+    (record) => void records.push(text(record)),
+    () => undefined,
+  );
+  net.run(0);
+  return { log, records };
+};
+
+simTest("a slow disk takes its time for every flush, and keeps it over a restart", (net) => {
+  net.setDisk("a", { flushMs: 20 });
+  for (let life = 0; life < 2; life++) {
+    const { log } = started(net);
+    log.append(utf8("row"));
+    net.run(19);
+    assert.equal(log.durableTicket, 0);
+    net.run(1);
+    assert.equal(log.durableTicket, 1);
+    net.kill("a");
+  }
+});
+
+simTest("a disk that is lost is empty at the next start; that of a machine that runs is not taken away", (net) => {
+  const { log } = started(net);
+  log.append(utf8("row"));
+  net.run(5);
+  assert.throws(() => net.loseDisk("a"), /running/);
+  net.kill("a");
+  assert.deepEqual(started(net).records, ["row"]);
+  net.kill("a");
+  net.loseDisk("a");
+  assert.deepEqual(started(net).records, []);
+});
+
+simTest("a crash during a rewrite leaves the old file, with what was flushed since, or the new one", (net) => {
+  const seen = new Set<string>();
+  for (let stepMs = 0; stepMs < 16; stepMs++) {
+    const { log } = started(net);
+    for (const record of ["a", "b"]) log.append(utf8(record));
+    net.run(5);
+    const rows = Array.from({ length: 12 }, (_, at) => `row ${at}`);
+    log.rewrite(rows.map(utf8));
+    log.append(utf8("since"));
+    net.run(stepMs / 2);
+    const isSafe = log.durableTicket === 3;
+    net.kill("a");
+    const { records } = started(net);
+    const isNew = records[0] === "row 0";
+    const old = isNew ? rows : ["a", "b"];
+    const since = isSafe || records.length > old.length ? ["since"] : [];
+    assert.deepEqual(records, [...old, ...since]);
+    seen.add(`${isNew} ${isSafe}`);
+    net.kill("a");
+    net.loseDisk("a");
+  }
+  assert.deepEqual([...seen].sort(), ["false false", "false true", "true true"]);
 });

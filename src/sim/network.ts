@@ -55,6 +55,9 @@ export function simNetwork(seed: number, { ladder: isKept = true }: { readonly l
     setHandling: (name, port, ms) => fabric.setHandling(name, port, ms),
     kill: (name, how = "process") => fabric.hosts.get(name)?.crash(how),
     corruptLogs: (name) => diskOf(name).corrupt(),
+    setDisk: (name, { flushMs }) => {
+      diskOf(name).flushMs = flushMs;
+    },
     loseDisk: (name) => {
       if (fabric.hosts.get(name)?.alive) throw new Error(`Cannot lose the disk of ${name}: it is running`);
       diskOf(name).lose();

@@ -3,6 +3,9 @@ import type { Fabric } from "./fabric.ts";
 import type { Random } from "./random.ts";
 
 const FLUSH_MS = 1;
+/** A rewrite takes so many at a time: few, so that much happens between. */
+const SLICE_RECORDS = 4;
+const SLICE_MS = 1;
 
 /** What a simulated machine has on its disk under one log's name. */
 export interface LogFile {
@@ -13,6 +16,8 @@ export interface LogFile {
 /** A simulated machine's disk: it outlives the machine. */
 export class Disk {
   isFull = false;
+  /** How long a flush takes, ms. */
+  flushMs = FLUSH_MS;
   readonly #random: Random;
   readonly #files = new Map<string, LogFile>();
 
@@ -48,7 +53,19 @@ interface Batch {
   readonly ticket: number;
 }
 
-/** Flushes take 1 ms, and need room; a crash loses what was not flushed, all of it or a tail, and may tear a record. */
+/** A rewrite that is under way. */
+interface Rewrite {
+  readonly records: Iterator<Uint8Array>;
+  readonly taken: Uint8Array[];
+  /** What was appended since it was asked for. */
+  readonly since: Uint8Array[];
+  isTaken: boolean;
+}
+
+/**
+ * Flushes take their time, and need room; a crash loses what was not flushed, all of it or a tail, and may tear a record. A
+ * rewrite goes on beside them, a few records at a time; a crash before it has taken the file's place loses it whole.
+ */
 export class SimLog implements Log {
   durableTicket = 0;
   readonly #fabric: Fabric;
@@ -58,7 +75,7 @@ export class SimLog implements Log {
   readonly #full: () => void;
   #appended = 0;
   #waiting: Uint8Array[] = []; // appended since the last flush began
-  #rewriteTo: readonly Uint8Array[] | undefined;
+  #rewrite: Rewrite | undefined;
   #flushing: Batch | undefined;
   #replayed = false;
   #open = true;
@@ -75,7 +92,9 @@ export class SimLog implements Log {
 
   append(record: Uint8Array): number {
     this.#mustBeOpen();
-    this.#waiting.push(record.slice());
+    const copy = record.slice();
+    this.#waiting.push(copy);
+    this.#rewrite?.since.push(copy);
     this.#appended++;
     this.#flush();
     return this.#appended;
@@ -104,9 +123,19 @@ export class SimLog implements Log {
 
   rewrite(records: Iterable<Uint8Array>): void {
     this.#mustBeOpen();
-    this.#rewriteTo = Array.from(records, (record) => record.slice());
-    this.#waiting = []; // they are older than the records given
-    this.#flush();
+    this.#rewrite?.records.return?.();
+    const rewrite = { records: records[Symbol.iterator](), taken: [], since: [], isTaken: false };
+    this.#rewrite = rewrite;
+    this.#takeLater(rewrite);
+  }
+
+  #takeLater(rewrite: Rewrite): void {
+    this.#fabric.agenda.at(this.#fabric.agenda.nowMs + SLICE_MS, () => {
+      if (!this.#open || this.#rewrite !== rewrite) return;
+      take(rewrite, SLICE_RECORDS);
+      if (rewrite.isTaken) this.#flush();
+      else this.#takeLater(rewrite);
+    });
   }
 
   /** What was appended still reaches the disk. */
@@ -114,6 +143,7 @@ export class SimLog implements Log {
     if (!this.#open) return;
     this.#open = false;
     if (this.#flushing) this.#commit(this.#flushing);
+    if (this.#rewrite) take(this.#rewrite, Infinity);
     this.#commit(this.#nextBatch());
   }
 
@@ -129,9 +159,10 @@ export class SimLog implements Log {
   }
 
   #nextBatch(): Batch {
-    const batch = { records: this.#waiting, rewriteTo: this.#rewriteTo, ticket: this.#appended };
+    const rewrite = this.#rewrite?.isTaken ? this.#rewrite : undefined;
+    const batch = { records: rewrite?.since ?? this.#waiting, rewriteTo: rewrite?.taken, ticket: this.#appended };
     this.#waiting = [];
-    this.#rewriteTo = undefined;
+    if (rewrite) this.#rewrite = undefined;
     return batch;
   }
 
@@ -142,10 +173,10 @@ export class SimLog implements Log {
   }
 
   #flush(): void {
-    if (this.#flushing || (this.#waiting.length === 0 && !this.#rewriteTo)) return;
+    if (this.#flushing || (this.#waiting.length === 0 && !this.#rewrite?.isTaken)) return;
     const batch = this.#nextBatch();
     this.#flushing = batch;
-    this.#fabric.agenda.at(this.#fabric.agenda.nowMs + FLUSH_MS, () => {
+    this.#fabric.agenda.at(this.#fabric.agenda.nowMs + this.#disk.flushMs, () => {
       if (!this.#open) return;
       if (this.#disk.isFull) return this.#full();
       this.#flushing = undefined;
@@ -153,5 +184,13 @@ export class SimLog implements Log {
       this.#flush();
       this.#onDurable(batch.ticket);
     });
+  }
+}
+
+function take(rewrite: Rewrite, atMost: number): void {
+  for (let count = 0; count < atMost && !rewrite.isTaken; count++) {
+    const next = rewrite.records.next();
+    if (next.done) rewrite.isTaken = true;
+    else rewrite.taken.push(next.value.slice());
   }
 }

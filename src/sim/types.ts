@@ -47,6 +47,8 @@ export interface SimNetwork {
   kill(name: string, how?: Crash): void;
   /** A record of each log of a machine rots: at the next replay it and all that follows count as torn. */
   corruptLogs(name: string): void;
+  /** How long a flush of that machine's logs takes from then on, ms; default 1. A disk under load takes 20. */
+  setDisk(name: string, disk: { readonly flushMs: number }): void;
   /** The disk of a machine that is down is lost for good: it starts again with an empty one. */
   loseDisk(name: string): void;
   /** With a full disk the next flush ends the process: nothing promised may go unkept. */

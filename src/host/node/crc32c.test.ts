@@ -11,3 +11,13 @@ const VECTORS: { name: string; bytes: Uint8Array; wants: number }[] = [
   { name: "123456789", bytes: utf8("123456789"), wants: 0xe3069283 },
 ];
 for (const { name, bytes, wants } of VECTORS) test(`CRC-32C of ${name}`, () => assert.equal(crc32c(bytes), wants));
+
+test("CRC-32C of any length is that of its bits, one after another", () => {
+  const bytes = Uint8Array.from({ length: 300 }, (_, at) => (at * 167) ^ (at >> 3));
+  let crc = -1;
+  for (let length = 0; length < bytes.length; length++) {
+    assert.equal(crc32c(bytes.subarray(0, length)), ~crc >>> 0, `${length} octets`);
+    crc ^= bytes[length] ?? 0;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
+  }
+});

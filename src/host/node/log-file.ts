@@ -8,15 +8,44 @@ export const HEADER: Uint8Array = utf8("sipclog1");
 
 const FRAME_HEAD_OCTETS = 8;
 
-/** Length and CRC-32C of the record, 32 bits each in network order, then the record. */
-export function frame(record: Uint8Array): Uint8Array {
-  if (record.length > LIMITS.logRecordBytes) throw new RangeError(`Cannot log a record of ${record.length} octets`);
-  const framed = new Uint8Array(FRAME_HEAD_OCTETS + record.length);
-  const view = new DataView(framed.buffer);
-  view.setUint32(0, record.length);
-  view.setUint32(4, crc32c(record));
-  framed.set(record, FRAME_HEAD_OCTETS);
-  return framed;
+const LEAST_BUFFER_OCTETS = 4096;
+
+/** Records on their way to a file: each its length and CRC-32C, 32 bits each in network order, then its octets. */
+export class Frames {
+  #buffer: Uint8Array = NO_BYTES;
+  #view = new DataView(this.#buffer.buffer);
+  #octets = 0;
+
+  get octets(): number {
+    return this.#octets;
+  }
+
+  /** Copies the record: the caller may reuse its octets. */
+  add(record: Uint8Array): void {
+    if (record.length > LIMITS.logRecordBytes) throw new RangeError(`Cannot log a record of ${record.length} octets`);
+    const at = this.#octets;
+    this.#grow(at + FRAME_HEAD_OCTETS + record.length);
+    this.#view.setUint32(at, record.length);
+    this.#view.setUint32(at + 4, crc32c(record));
+    this.#buffer.set(record, at + FRAME_HEAD_OCTETS);
+    this.#octets = at + FRAME_HEAD_OCTETS + record.length;
+  }
+
+  /** What was added since the last time. */
+  take(): Uint8Array {
+    const taken = this.#buffer.subarray(0, this.#octets);
+    this.#buffer = NO_BYTES;
+    this.#octets = 0;
+    return taken;
+  }
+
+  #grow(octets: number): void {
+    if (octets <= this.#buffer.length) return;
+    const grown = new Uint8Array(Math.max(LEAST_BUFFER_OCTETS, octets, 2 * this.#buffer.length));
+    grown.set(this.#buffer.subarray(0, this.#octets));
+    this.#buffer = grown;
+    this.#view = new DataView(grown.buffer);
+  }
 }
 
 /** The first record of these octets, or why there is none: they are too few, or they are wrong. */

@@ -1,21 +1,22 @@
 import { close, fdatasync, fsync, ftruncateSync, mkdirSync, open, openSync, rename, writeFile } from "node:fs";
 import { dirname, join } from "node:path";
 import { concat } from "#base/bytes.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { Log } from "../host.ts";
 import type { HostCounters } from "./counters.ts";
-import { frame, HEADER, readFrames } from "./log-file.ts";
+import { Frames, HEADER, readFrames } from "./log-file.ts";
 
 interface Rewrite {
-  readonly records: Uint8Array;
+  readonly records: Iterator<Uint8Array>;
   /** What was appended since it was asked for: the new file gets that too. */
-  readonly since: Uint8Array[];
-  /** The new file, once `records` are on it. */
+  readonly since: Frames;
+  /** The new file, once all `records` are on the disk. */
   fd: number | undefined;
 }
 
 /**
- * One log in one file (`Log`). Disk work runs on the thread pool, one job at a time; a rewrite writes beside it, and only
- * its last step, the tail and the rename, waits its turn. A disk that fails throws: nothing promised may go unkept.
+ * One log in one file (`Log`). Disk work runs on the thread pool, one job at a time; a rewrite writes beside it, a slice
+ * a turn, and only its last step, the tail and the rename, waits its turn. A disk that fails throws: nothing promised may go unkept.
  */
 export class NodeLog implements Log {
   durableTicket = 0;
@@ -24,7 +25,8 @@ export class NodeLog implements Log {
   readonly #counters: HostCounters;
   #fd: number;
   #appended = 0;
-  #waiting: Uint8Array[] = []; // frames
+  readonly #waiting = new Frames();
+  #isEmpty = false; // the file: it has no header
   #rewrite: Rewrite | undefined;
   #writingBeside = false;
   #state: "new" | "replaying" | "idle" | "busy" = "new";
@@ -43,9 +45,8 @@ export class NodeLog implements Log {
 
   append(record: Uint8Array): number {
     this.#mustBeOpen();
-    const framed = frame(record);
-    this.#waiting.push(framed);
-    this.#rewrite?.since.push(framed);
+    this.#waiting.add(record);
+    this.#rewrite?.since.add(record);
     this.#appended++;
     this.#work();
     return this.#appended;
@@ -60,7 +61,7 @@ export class NodeLog implements Log {
     this.#state = "replaying";
     readFrames(this.#path, record, (wholeBytes, tornBytes) => {
       if (tornBytes > 0) ftruncateSync(this.#fd, wholeBytes);
-      if (wholeBytes === 0) this.#waiting.unshift(HEADER);
+      this.#isEmpty = wholeBytes === 0;
       this.#counters.tornLogBytes += tornBytes;
       this.#state = "idle";
       done(tornBytes);
@@ -70,9 +71,10 @@ export class NodeLog implements Log {
 
   rewrite(records: Iterable<Uint8Array>): void {
     this.#mustBeOpen();
-    const stale = this.#rewrite?.fd;
-    if (stale !== undefined) close(stale, ignoreClosed);
-    this.#rewrite = { records: concat([HEADER, ...Array.from(records, frame)]), since: [], fd: undefined };
+    const stale = this.#rewrite;
+    stale?.records.return?.();
+    if (stale?.fd !== undefined) close(stale.fd, ignoreClosed);
+    this.#rewrite = { records: records[Symbol.iterator](), since: new Frames(), fd: undefined };
     this.#work();
   }
 
@@ -81,14 +83,35 @@ export class NodeLog implements Log {
     this.#writingBeside = true;
     open(this.#besidePath, "w", (openError, fd) => {
       must(openError);
-      writeFile(fd, rewrite.records, (writeError) => {
+      writeFile(fd, HEADER, (writeError) => {
         must(writeError);
-        this.#writingBeside = false;
-        if (this.#rewrite === rewrite) rewrite.fd = fd;
-        else close(fd, ignoreClosed); // another was asked for meanwhile
-        this.#work();
+        this.#writeSlices(rewrite, fd);
       });
     });
+  }
+
+  /** Between slices, other work: taking the records costs their owner time, too. */
+  #writeSlices(rewrite: Rewrite, fd: number): void {
+    if (this.#rewrite !== rewrite) return this.#besideDone(rewrite, fd); // another was asked for meanwhile
+    const slice = nextSlice(rewrite.records);
+    if (slice === undefined) {
+      fdatasync(fd, (syncError) => {
+        must(syncError);
+        this.#besideDone(rewrite, fd);
+      });
+      return;
+    }
+    writeFile(fd, slice, (writeError) => {
+      must(writeError);
+      this.#writeSlices(rewrite, fd);
+    });
+  }
+
+  #besideDone(rewrite: Rewrite, fd: number): void {
+    this.#writingBeside = false;
+    if (this.#rewrite === rewrite) rewrite.fd = fd;
+    else close(fd, ignoreClosed);
+    this.#work();
   }
 
   /** What was appended still reaches the disk. */
@@ -108,16 +131,17 @@ export class NodeLog implements Log {
     const rewrite = this.#rewrite;
     if (rewrite && rewrite.fd === undefined && !this.#writingBeside) this.#writeBeside(rewrite);
     if (rewrite?.fd !== undefined) this.#takeOver(rewrite, rewrite.fd);
-    else if (this.#waiting.length > 0) this.#flush();
+    else if (this.#waiting.octets > 0) this.#flush();
     else if (this.#closing && !rewrite) this.#end();
   }
 
   #flush(): void {
     const ticket = this.#appended;
-    const frames = concat(this.#waiting);
-    this.#waiting = [];
+    const frames = this.#waiting.take();
+    const octets = this.#isEmpty ? concat([HEADER, frames]) : frames;
+    this.#isEmpty = false;
     this.#state = "busy";
-    writeFile(this.#fd, frames, (writeError) => {
+    writeFile(this.#fd, octets, (writeError) => {
       must(writeError);
       fdatasync(this.#fd, (syncError) => {
         must(syncError);
@@ -129,10 +153,11 @@ export class NodeLog implements Log {
   /** The new file takes the old one's place, with everything appended since. */
   #takeOver(rewrite: Rewrite, fd: number): void {
     const ticket = this.#appended;
-    this.#waiting = [];
+    this.#waiting.take();
+    this.#isEmpty = false;
     this.#rewrite = undefined;
     this.#state = "busy";
-    writeFile(fd, concat(rewrite.since), (writeError) => {
+    writeFile(fd, rewrite.since.take(), (writeError) => {
       must(writeError);
       fdatasync(fd, (syncError) => {
         must(syncError);
@@ -160,6 +185,17 @@ export class NodeLog implements Log {
     this.#state = "busy";
     close(this.#fd, ignoreClosed);
   }
+}
+
+/** The next records, `logSliceBytes` of them or a little more; nothing once there are none. */
+function nextSlice(records: Iterator<Uint8Array>): Uint8Array | undefined {
+  const frames = new Frames();
+  while (frames.octets < LIMITS.logSliceBytes) {
+    const next = records.next();
+    if (next.done) break;
+    frames.add(next.value);
+  }
+  return frames.octets > 0 ? frames.take() : undefined;
 }
 
 /** The name of a file is safe only once its directory is on the disk. */

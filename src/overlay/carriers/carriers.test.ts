@@ -161,6 +161,13 @@ for (const { name, bytes, partBytes, wants } of PARTS) {
   });
 }
 
+test("parts: the beginning of one frame and the end of the next are no frame", () => {
+  const assembler = new Assembler();
+  const [one, next] = [7, 8].map((number) => [...partsOf("ds1", number, utf8("frame"), 3)]);
+  for (const part of [one?.[0], next?.[1]]) assert.equal(assembler.take(part ?? assert.fail()), undefined);
+  assert.deepEqual(assembler.counters, { badParts: 0, incomplete: 1 });
+});
+
 test("parts: what is none costs nothing and is counted, a frame that claims 4 GiB too", () => {
   const assembler = new Assembler();
   const [good] = partsOf("ds1", 1, utf8("frame"), 3);
