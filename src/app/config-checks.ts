@@ -1,10 +1,13 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { ConfigFault, ParsedConfig } from "#base/config.ts";
 import { topologyFaults } from "#broker/index.ts";
 import { isWildcard } from "#host/addresses.ts";
 import { type Address, showAddress } from "#host/host.ts";
 import { Placement } from "#registration/index.ts";
-import { brokerOfEdge, databaseOf, edgeCopsOf, pemOf, topologyOf, unicastPortsOf } from "./config.ts";
-import type { Config } from "./config-schema.ts";
+import { brokerOfEdge, childrenOf, databaseOf, edgeCopsOf, natsOf, pemOf, topologyOf, unicastPortsOf } from "./config.ts";
+import { type Config, MAIN } from "./config-schema.ts";
+import { OPERATOR_KEY } from "./data-folder.ts";
 
 /** Something wrong, and the path of the value that is. */
 interface Finding {
@@ -25,9 +28,16 @@ export function allFaults({ value, faults, placeOf }: ParsedConfig<Config>): rea
     ...repeatedIds(value),
     ...repeatedPorts(listenPorts(value)),
     ...missingPeers(value),
+    ...processes(value),
     ...unusablePorts(value),
     ...(isReadable
-      ? [...missingRoles(value), ...certificates(value), ...value.broker.flatMap(topology), ...accounts(value)]
+      ? [
+          ...missingRoles(value),
+          ...machines(value),
+          ...certificates(value),
+          ...value.broker.flatMap(topology),
+          ...accounts(value),
+        ]
       : []),
   ];
   const found = findings.map(({ path, message }) => ({
@@ -38,7 +48,7 @@ export function allFaults({ value, faults, placeOf }: ParsedConfig<Config>): rea
 }
 const lineOf = ({ place }: ConfigFault): number => (place && "line" in place ? place.line : 0);
 
-/** Every port that the process opens. Those for streams are opened by and by. */
+/** Every port that the processes open. Those for streams are opened by and by. */
 export function listenPorts({ ds, edge, broker, web, admin }: Config): readonly ListenPort[] {
   const tcp = (path: string, at: Address): ListenPort => ({ path, protocol: "TCP", at });
   return [
@@ -144,14 +154,12 @@ function missingPeers(config: Config): Finding[] {
   return findings;
 }
 
-/**
- * Roles that meet on the overlay only do so within one process. COPS reaches other machines, so edges and brokers may stand
- * alone.
- */
-function missingRoles({ ds, edge, broker, registration, web }: Config): Finding[] {
-  const only = "roles that meet on the overlay must stand in one process";
+/** Roles that meet on the overlay stand in one file, or find one another by NATS. COPS reaches other machines without it. */
+function missingRoles({ ds, edge, broker, registration, web, overlay }: Config): Finding[] {
   if (ds.length + edge.length + broker.length + web.length === 0 && !registration)
     return [{ path: "", message: "no role is configured: nothing would run" }];
+  if (overlay.nats) return [];
+  const only = "roles that meet on the overlay must stand in one file, unless overlay.nats joins them";
   const findings: Finding[] = [];
   if (ds.length > 0 && !registration)
     findings.push({ path: "ds", message: `registration is missing here: no user would be known (${only})` });
@@ -161,6 +169,31 @@ function missingRoles({ ds, edge, broker, registration, web }: Config): Finding[
     findings.push({ path: "web", message: `a DS is missing here: no channel would ever be on air (${only})` });
   if (registration && ds.length === 0)
     findings.push({ path: "registration", message: `a DS is missing here: accounts would have no server (${only})` });
+  return findings;
+}
+
+/** How the whole is, is told by the main process. */
+function processes(config: Config): Finding[] {
+  const [first] = childrenOf(config);
+  if (first === undefined || config.admin || config.web.some(({ process }) => process === MAIN)) return [];
+  const message = `admin is missing: with a process ${first}, and no web in the main one, nothing else tells how all of it is`;
+  return [{ path: "", message }];
+}
+
+function machines({ overlay: { nats }, data, domain }: Config): Finding[] {
+  if (!nats) return [];
+  const path = "overlay.nats";
+  const findings: Finding[] = [];
+  const key = data === undefined ? undefined : join(data, OPERATOR_KEY);
+  if (key === undefined)
+    findings.push({ path, message: `data is missing: all machines share the ${OPERATOR_KEY} in it, which sipcast init makes` });
+  else if (!existsSync(key))
+    findings.push({ path, message: `there is no ${key}: all machines share that of sipcast init; bring it there` });
+  const { cert, key: privateKey } = nats.tls;
+  if ((cert === undefined) !== (privateKey === undefined))
+    findings.push({ path: `${path}.tls`, message: "cert and key need one another" });
+  const unreadable = faultOf(() => natsOf(nats, domain));
+  if (unreadable !== undefined) findings.push({ path, message: unreadable });
   return findings;
 }
 
@@ -190,13 +223,12 @@ function topology(broker: Config["broker"][number], at: number): Finding[] {
 }
 
 function accounts(config: Config): Finding[] {
-  const { registration, ds } = config;
+  const { registration, ds, overlay } = config;
   if (!registration) return [];
   const findings: Finding[] = registration.placement.flatMap((one, at) => {
     const path = `registration.placement[${at}]`;
-    const unknown = ds.some(({ id }) => id === one.ds)
-      ? []
-      : [{ path: `${path}.ds`, message: `there is no DS ${one.ds} in this file` }];
+    const isKnown = overlay.nats !== undefined || ds.some(({ id }) => id === one.ds);
+    const unknown = isKnown ? [] : [{ path: `${path}.ds`, message: `there is no DS ${one.ds} in this file` }];
     const malformed = faultOf(() => new Placement([one]));
     return malformed === undefined ? unknown : [...unknown, { path: `${path}.prefix`, message: malformed }];
   });

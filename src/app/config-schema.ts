@@ -17,6 +17,13 @@ const HOST = {
 } as const;
 const KBPS = { kind: "whole", unit: "kbit/s", least: 1, most: 100_000_000 } as const;
 const ADDRESS = { kind: "address" } as const;
+/** The process of roles that name none: the one that was started. */
+export const MAIN = "main";
+const PROCESS = {
+  ...ID,
+  default: MAIN,
+  doc: "Process that it runs in, a child of the one that is started: roles of one name share it.",
+} as const;
 const PORT = { kind: "whole", unit: "", least: 1_024, most: 65_535 } as const;
 
 const DS = {
@@ -24,6 +31,7 @@ const DS = {
   doc: "A DNS-SIP server: registrar, channel sessions, PEP of its edge.",
   keys: {
     id: { ...ID, doc: "Its member name; its host name is this and the domain." },
+    process: PROCESS,
     site: { ...NAME, doc: "Where it stands, as the guide shows it." },
     udp: { ...ADDRESS, doc: "SIP over UDP." },
     ws: { ...ADDRESS, doc: "SIP over WebSocket, from the web role." },
@@ -113,6 +121,7 @@ const EDGE = {
   doc: "An edge router's agent: decides what its DSs ask, relays streams.",
   keys: {
     id: { ...ID, doc: "Its member name, as the broker's topology has it." },
+    process: PROCESS,
     site: { ...NAME, doc: "Where it stands." },
     cops: { ...ADDRESS, doc: "COPS from DSs." },
     broker: { ...ADDRESS, optional: true, doc: "Where its broker takes COPS; absent, that of this file." },
@@ -138,6 +147,7 @@ const BROKER = {
   doc: "A bandwidth broker: decides with knowledge of the topology.",
   keys: {
     id: { ...ID, default: "broker", doc: "Its member name." },
+    process: PROCESS,
     cops: { ...ADDRESS, doc: "COPS from edges." },
     groupPort: { ...PORT, default: 5_004, doc: "UDP port of every multicast group." },
     edges: {
@@ -185,6 +195,7 @@ const REGISTRATION = {
   doc: "Accounts, device secrets, channels. At most one.",
   keys: {
     id: { ...ID, default: "registration", doc: "Its member name." },
+    process: PROCESS,
     database: {
       ...PATH,
       optional: true,
@@ -217,27 +228,58 @@ const WEB = {
   doc: "The page, its API, and its WebSockets to DSs and edges.",
   keys: {
     id: { ...ID, default: "web", doc: "Its member name." },
+    process: PROCESS,
     listen: { ...ADDRESS, doc: "HTTP; /livez, /readyz, and /metrics where there is no `admin`." },
     pages: {
       ...PATH,
       optional: true,
       doc: "Folder of the built page; absent, the one that comes with the program.",
     },
-    sip: { kind: "table", of: { ...ADDRESS, doc: "Its `ws`." }, doc: "DSs of other processes: member name to `ws` address." },
+    sip: { kind: "table", of: { ...ADDRESS, doc: "Its `ws`." }, doc: "DSs of other files: member name to `ws` address." },
     media: {
       kind: "table",
       of: { ...ADDRESS, doc: "Its `media.ws`." },
-      doc: "Edges of other processes: member name to `media.ws` address.",
+      doc: "Edges of other files: member name to `media.ws` address.",
     },
   },
 } as const satisfies GroupKey;
 
 const several = <K extends GroupKey>(of: K, doc: string) => ({ kind: "list", of, least: 0, most: 1_000, doc }) as const;
 
+const NATS = {
+  kind: "group",
+  optional: true,
+  doc: "Servers of NATS that join the roles of several machines; `sipcast init` makes what they need. All share the operator key in `data`.",
+  keys: {
+    servers: {
+      kind: "list",
+      least: 1,
+      most: 64,
+      of: {
+        kind: "text",
+        pattern: /^(?:[a-z\d.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i,
+        form: "a server like nats1.tv.example:4222",
+        doc: "A server.",
+      },
+      doc: "Addresses or names, as their certificates have them; the site's own first. Without a port, 4222.",
+    },
+    tls: {
+      kind: "group",
+      doc: "Servers are spoken to by TLS alone. Files in PEM.",
+      keys: {
+        ca: { ...PATH, doc: "The authority of their certificates." },
+        cert: { ...PATH, optional: true, doc: "This machine's certificate, where they ask for one; with `key`." },
+        key: { ...PATH, optional: true, doc: "Its private key." },
+      },
+    },
+    nkey: { ...PATH, doc: "File of the nkey's seed by which servers know this operator." },
+  },
+} as const satisfies GroupKey;
+
 /** Every key that `sipcast serve` knows. */
 export const CONFIG_SCHEMA = {
   kind: "group",
-  doc: "Configuration of one process.",
+  doc: "Configuration of one machine's roles.",
   keys: {
     domain: {
       kind: "text",
@@ -280,7 +322,7 @@ export const CONFIG_SCHEMA = {
         },
       },
     },
-    admin: { ...ADDRESS, optional: true, doc: "A listener of its own for /metrics, /livez and /readyz." },
+    admin: { ...ADDRESS, optional: true, doc: "A listener of its own for /metrics, /livez and /readyz, of all processes." },
     capture: {
       kind: "group",
       doc: "SIP and COPS messages for those who look after the network.",
@@ -298,7 +340,11 @@ export const CONFIG_SCHEMA = {
           default: 1,
           doc: "HEP capture agent id of this process.",
         },
-        pcap: { ...PATH, optional: true, doc: "File that they are written to, replaced at each start." },
+        pcap: {
+          ...PATH,
+          optional: true,
+          doc: "File that they are written to, replaced at each start; one more for each other process, with its name.",
+        },
       },
     },
     copsIntegrity: {
@@ -328,6 +374,11 @@ export const CONFIG_SCHEMA = {
           doc: "How long /readyz says 503 before calls are ended.",
         },
       },
+    },
+    overlay: {
+      kind: "group",
+      doc: "What joins the roles of one operator. Those of this file need nothing.",
+      keys: { nats: NATS },
     },
     ds: several(DS, "DNS-SIP servers."),
     edge: several(EDGE, "Edge router agents."),

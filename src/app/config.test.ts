@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
+import { parse, stringify } from "yaml";
 import type { Key } from "#base/config.ts";
-import { planOf } from "./config.ts";
+import { childrenOf, planOf } from "./config.ts";
 import { allFaults } from "./config-checks.ts";
 import { readConfig, showFault } from "./config-file.ts";
 import { CONFIG_SCHEMA } from "./config-schema.ts";
@@ -127,6 +129,45 @@ const CASES: { name: string; text: string; wants: (string | RegExp)[] }[] = [
     text: changed("tcp: 127.0.0.1:5060", "tcp: 127.0.0.1:5098\n    tls: 127.0.0.1:5099"),
     wants: [/ds\[0\]: tls and wss need a certificate$/, /ds\[0\]\.tcp: its port must be that of udp, 5060$/],
   },
+  {
+    name: "processes of which nothing tells how they are",
+    text: changed("  - listen: 127.0.0.1:8080", "  - listen: 127.0.0.1:8080\n    process: front"),
+    wants: [/^f\.yaml:1:1: admin is missing: with a process front, and no web in the main one/],
+  },
+  {
+    name: "a process without a name",
+    text: changed("- id: ds2", '- id: ds2\n    process: "Site 2"'),
+    wants: [/^f\.yaml:\d+:14: ds\[1\]\.process is "Site 2", a name of at most 32 letters/],
+  },
+  {
+    name: "NATS without what it takes",
+    text: `${GOOD}overlay:\n  nats: { servers: [], nkye: x }\n`,
+    wants: [
+      /:24: overlay\.nats\.nkye is not known: is nkey meant\?$/,
+      /:20: overlay\.nats\.servers has 0 entries, 1 to 64 needed$/,
+      /:9: overlay\.nats\.tls\.ca is missing: a path needed$/,
+      /:9: overlay\.nats\.nkey is missing: a path needed$/,
+    ],
+  },
+  {
+    name: "a server of NATS that is none",
+    text: `${GOOD}overlay: { nats: { servers: ["http://x"], tls: { ca: x }, nkey: x } }\n`,
+    wants: [/:30: overlay\.nats\.servers\[0\] is "http:\/\/x", a server like nats1\.tv\.example:4222 needed$/],
+  },
+  {
+    name: "machines that do not share the operator key, and half a certificate",
+    text: `${GOOD}overlay: { nats: { servers: [10.0.0.1], tls: { ca: /none, cert: /none }, nkey: /none } }\n`,
+    wants: [
+      /overlay\.nats: data is missing: all machines share the operator\.key in it/,
+      /overlay\.nats\.tls: cert and key need one another$/,
+      /overlay\.nats: ENOENT.*'\/none'$/,
+    ],
+  },
+  {
+    name: "a folder of data without the operator key",
+    text: `data: /none\n${GOOD}overlay: { nats: { servers: [10.0.0.1], tls: { ca: /none }, nkey: /none } }\n`,
+    wants: [/overlay\.nats: there is no \/none\/operator\.key: all machines share that of sipcast init/, /ENOENT/],
+  },
   { name: "nothing to run", text: "domain: tv.example", wants: ["f.yaml:1:1: no role is configured: nothing would run"] },
 ];
 for (const { name, text, wants } of CASES)
@@ -145,6 +186,46 @@ test("an edge and its broker may stand in a process of their own, and a DS may n
   assert.deepEqual(faultsOf(head + edge + broker), []);
   const elsewhere = ds.replaceAll(/edge: (edge\d)/g, "edge: $1\n    edgeCops: 10.0.0.9:3288");
   assert.deepEqual(faultsOf(head + elsewhere + registration), []);
+});
+
+/** `GOOD` in two files, one a site, both with what `sipcast init` makes. */
+function machines(t: TestContext, nkey = `SU${"A".repeat(56)}`): { first: string; second: string } {
+  const folder = mkdtempSync(path.join(tmpdir(), "sipcast-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  for (const [file, content] of Object.entries({ "operator.key": "", "ca.pem": "", nkey }))
+    writeFileSync(path.join(folder, file), content);
+  const joined = `data: ${folder}\noverlay: { nats: { servers: [nats1, "nats2:4223"], tls: { ca: ${folder}/ca.pem }, nkey: ${folder}/nkey } }\n`;
+  const both = parse(GOOD) as Record<"ds" | "edge", unknown[]> & { domain: string; web: object[]; registration: object };
+  const [ds1, ds2, edge1, edge2] = [...both.ds, ...both.edge];
+  const web = both.web.map((one) => ({ ...one, sip: { ds2: "10.0.0.2:5071" }, media: { edge2: "10.0.0.2:5073" } }));
+  const placement = [{ ds: "ds2", prefix: "10.2.0.0/16" }];
+  const first = { ...both, ds: [ds1], edge: [edge1], web, registration: { ...both.registration, placement } };
+  const second = { domain: both.domain, ds: [ds2], edge: [{ ...Object(edge2), broker: "10.0.0.1:3288" }] };
+  return { first: stringify(first) + joined, second: stringify(second) + joined };
+}
+
+test("with NATS a file may have a second site alone, and the first may name it", (t) => {
+  const { first, second } = machines(t);
+  assert.deepEqual([faultsOf(first), faultsOf(second)], [[], []]);
+  const { webs } = planOf(readConfig(first, {}).value, []);
+  assert.deepEqual(webs[0]?.sip, { ds1: "127.0.0.1:5061", ds2: "10.0.0.2:5071" });
+  assert.match(faultsOf(machines(t, "SX").second).join(), /overlay\.nats: .*nkey has no seed of a user's nkey/);
+});
+
+test("the plan of one process has its roles, which know those of the others", () => {
+  const text = changed(/- id: ds2\n/, "- id: ds2\n    process: south\n").replace(
+    "- id: edge2\n    site",
+    "- id: edge2\n    process: south\n    site",
+  );
+  const { value, faults } = readConfig(text, {});
+  assert.deepEqual([faults, childrenOf(value)], [[], ["south"]]);
+  const [main, south] = [planOf(value, []), planOf(value, [], "south")];
+  const ids = (plan: typeof main) => [...plan.servers, ...plan.edges, ...plan.brokers, ...plan.webs].map(({ id }) => id);
+  assert.deepEqual(ids(main), ["ds1", "edge1", "broker", "web"]);
+  assert.deepEqual(ids(south), ["ds2", "edge2"]);
+  assert.deepEqual([main.registration?.id, south.registration], ["registration", undefined]);
+  assert.deepEqual(south.edges[0]?.broker, main.brokers[0]?.cops);
+  assert.deepEqual(Object.keys(main.webs[0]?.sip ?? {}), ["ds1", "ds2"]);
 });
 
 test("the environment overrides the file, and its faults name the variable", () => {

@@ -2,9 +2,10 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { BridgeMembers } from "#edge/linux/bridge.ts";
 import { type Address, showAddress } from "#host/host.ts";
+import type { NatsOptions } from "#overlay/carriers/nats.ts";
 import type { Named, OperatorPlan } from "#roles/operator.ts";
 import type { BrokerConfig, DsConfig, EdgeConfig, RegistrationConfig, WebConfig } from "#roles/types.ts";
-import type { Config } from "./config-schema.ts";
+import { type Config, MAIN } from "./config-schema.ts";
 
 /** Every role of one process, in the words of the roles. */
 export interface ProcessPlan extends OperatorPlan {
@@ -12,31 +13,34 @@ export interface ProcessPlan extends OperatorPlan {
 }
 
 type Certificate = NonNullable<Config["ds"][number]["certificate"]>;
+type Nats = NonNullable<Config["overlay"]["nats"]>;
 
+/** Of an nkey: "S" for seed, "U" for user, then base 32. */
+const USER_SEED = /^SU[A-Z2-7]{56}$/;
 const HOME = path.resolve(import.meta.dirname, "../..");
 const LOOPBACK_HOSTS = ["localhost", "127.0.0.1"];
 const WILDCARDS = ["0.0.0.0", "::"];
 
 /**
- * Turns a configuration without faults into what the roles are told. All hold the same list of origins and read it at each
- * use, so that a reload is one change of `origins`.
+ * Turns a configuration without faults into what the roles of one process are told. All hold the same list of origins and read
+ * it at each use, so that a reload is one change of `origins`.
  */
-export function planOf(config: Config, origins: readonly string[]): ProcessPlan {
-  const { domain, registration } = config;
+export function planOf(config: Config, origins: readonly string[], name: string = MAIN): ProcessPlan {
+  const isHere = ({ process }: { readonly process: string }): boolean => process === name;
+  const { registration } = config;
   return {
-    servers: config.ds.map((ds) => serverOf(ds, config, origins)),
-    edges: config.edge.map((edge) => edgeOf(edge, config, origins)),
-    brokers: config.broker.map((broker) => brokerOf(broker, config)),
-    registration:
-      registration &&
-      ({
-        id: registration.id,
-        domain,
-        database: databaseOf(config) ?? ":memory:",
-        placement: registration.placement,
-      } satisfies Named<RegistrationConfig>),
-    webs: config.web.map((web) => webOf(web, config, origins)),
+    servers: config.ds.filter(isHere).map((ds) => serverOf(ds, config, origins)),
+    edges: config.edge.filter(isHere).map((edge) => edgeOf(edge, config, origins)),
+    brokers: config.broker.filter(isHere).map((broker) => brokerOf(broker, config)),
+    registration: registration && isHere(registration) ? registrationOf(registration, config) : undefined,
+    webs: config.web.filter(isHere).map((web) => webOf(web, config, origins)),
   };
+}
+
+/** Names of the processes beside the main one. */
+export function childrenOf({ ds, edge, broker, registration, web }: Config): readonly string[] {
+  const roles = [...ds, ...edge, ...broker, ...(registration ? [registration] : []), ...web];
+  return [...new Set(roles.map(({ process }) => process))].filter((name) => name !== MAIN);
 }
 
 /** The SQLite file of accounts; `undefined` where neither `database` nor `data` says. */
@@ -76,6 +80,13 @@ export const topologyOf = ({ groupPort, edges, links }: Config["broker"][number]
   links,
 });
 
+const registrationOf = ({ id, placement }: NonNullable<Config["registration"]>, config: Config): Named<RegistrationConfig> => ({
+  id,
+  domain: config.domain,
+  database: databaseOf(config) ?? ":memory:",
+  placement,
+});
+
 const brokerOf = (broker: Config["broker"][number], config: Config): Named<BrokerConfig> => ({
   id: broker.id,
   cops: broker.cops,
@@ -87,8 +98,20 @@ const sealOf = ({ copsIntegrity }: Config): Pick<BrokerConfig, "integrity"> =>
 
 /** Throws where a file cannot be read: whoever reports faults has tried. */
 export function pemOf({ cert, key, ca }: Certificate): NonNullable<DsConfig["certificate"]> {
-  const pem = (file: string): string => readFileSync(file, "utf8");
   return { cert: pem(cert), key: pem(key), ...(ca !== undefined && { ca: pem(ca) }) };
+}
+const pem = (file: string): string => readFileSync(file, "utf8");
+
+/** How this operator's processes reach one another by NATS. Throws for a file that cannot be read, or is not what it should be. */
+export function natsOf({ servers, tls, nkey }: Nats, domain: string): Omit<NatsOptions, "log"> {
+  const nkeySeed = readFileSync(nkey, "utf8").trim();
+  if (!USER_SEED.test(nkeySeed)) throw new Error(`${nkey} has no seed of a user's nkey: one line, "SU" and 56 more`);
+  return {
+    servers,
+    tls: { ca: pem(tls.ca), ...(tls.cert && { cert: pem(tls.cert) }), ...(tls.key && { key: pem(tls.key) }) },
+    nkeySeed,
+    operator: domain,
+  };
 }
 
 function serverOf(ds: Config["ds"][number], config: Config, origins: readonly string[]): DsConfig {

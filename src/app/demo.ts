@@ -4,9 +4,10 @@ import { checkMachine, freeTcpPort, machineFaults, tcpFree, udpFree } from "./ch
 import { say, UsageError, untilStopped } from "./console.ts";
 import { type DemoOptions, type DemoPlan, planDemo } from "./demo-plan.ts";
 import { type DemoReady, publishDemo } from "./demo-state.ts";
-import { createLogger, defaultFormat, type LogFlags } from "./logger.ts";
-import { startProcess } from "./process.ts";
+import { defaultFormat, type LogFlags } from "./logger.ts";
+import type { RunningProcess } from "./process.ts";
 import { startSamples } from "./samples.ts";
+import { startService } from "./service.ts";
 
 const HOME = path.resolve(import.meta.dirname, "../..");
 const DEFAULT_BASE_PORT = 5_060;
@@ -36,15 +37,15 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
   for (const fault of machineFaults(machine)) say(fault);
   const sites = machine.multicast ? flags.sites : 1;
   const plan = planDemo({ ...flags, sites, ...(await choosePorts(flags, sites)) });
-  const log = createLogger(flags.log ?? defaultFormat(), flags.logLevel ?? "info");
-  const { accounts } = plan;
-  const running = await startProcess(plan.config, { log, trace: flags.trace ? say : undefined, accounts });
+  const log = { format: flags.log ?? defaultFormat(), level: flags.logLevel ?? "info" };
+  const running = await startService(plan.config, { log, trace: flags.trace ?? false });
+  await addAccounts(running.main, plan);
   const missing = await running.servingWithin(READY_WITHIN_MS);
   if (missing.length > 0) {
     await running.stop();
     throw new UsageError(missing.join("\n"));
   }
-  const samples = flags.samples ? await startSamples(running.hostOf("studio"), plan, HOME) : undefined;
+  const samples = flags.samples ? await startSamples(running.main.hostOf("studio"), plan, HOME) : undefined;
   const ready = readyLine(plan);
   const withdraw = publishDemo(ready, plan);
   const stopped = untilStopped(); // before anybody hears that it is ready
@@ -55,6 +56,10 @@ export async function runDemo(flags: DemoFlags): Promise<void> {
   if (!flags.json) say("Stopping.");
   await samples?.stop();
   await running.stop();
+}
+
+async function addAccounts({ operator: { registration } }: RunningProcess, { accounts }: DemoPlan): Promise<void> {
+  for (const account of accounts) await new Promise<void>((done) => registration?.registration.ensureAccount(account, done));
 }
 
 /** The wanted ports, or free ones beside them; says what it does instead. */

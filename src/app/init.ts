@@ -1,14 +1,18 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { isIP } from "node:net";
 import path from "node:path";
 import { makeAuthority, makeCertificate } from "#host/node/certificates.ts";
 import { say, UsageError } from "./console.ts";
 import { KEY_OCTETS, OPERATOR_KEY } from "./data-folder.ts";
+import { natsAdvice, natsFiles, natsId } from "./init-nats.ts";
 
 export interface InitFlags {
   readonly domain: string;
   /** Ids of the DSs. */
   readonly ds: readonly string[];
+  /** Addresses or names of the machines that run a NATS server. */
+  readonly nats?: readonly string[];
   readonly force?: boolean;
 }
 
@@ -23,9 +27,9 @@ const isDomain = (name: string): boolean => name.length <= 253 && name.split("."
  * `sipcast init`: an authority of the operator's own, a certificate for each DS, and the key that all servers share. Each DS
  * may stand for every other (PROTOCOL §9), so each certificate names the domain and all of them, with a key of its own.
  */
-export async function runInit(folder: string, { domain, ds, force = false }: InitFlags): Promise<void> {
+export async function runInit(folder: string, { domain, ds, nats = [], force = false }: InitFlags): Promise<void> {
   const names = ds.map((id) => `${id}.${domain}`);
-  const bad = [domain, ...names].find((name) => !isDomain(name));
+  const bad = [domain, ...names, ...nats.filter((host) => !isIP(host))].find((name) => !isDomain(name));
   if (bad !== undefined) throw new UsageError(`${bad} is no domain name in small letters, e.g. tv.example.`);
   const nowMs = Date.now() - CLOCK_SLACK_MS;
   const authority = await makeAuthority(`${domain} authority`, nowMs, AUTHORITY_DAYS * DAY_MS);
@@ -34,14 +38,18 @@ export async function runInit(folder: string, { domain, ds, force = false }: Ini
     ["ca.key", authority.key],
     [OPERATOR_KEY, randomBytes(KEY_OCTETS)],
   ]);
+  const certify = async (id: string, ...own: readonly [string, ...string[]]): Promise<void> => {
+    const { cert, key } = await makeCertificate(authority, own, nowMs, SERVER_DAYS * DAY_MS);
+    files.set(`${id}.pem`, cert).set(`${id}.key`, key);
+  };
   for (const [at, id] of ds.entries()) {
     const own = names[at] ?? "";
-    const others = names.filter((name) => name !== own);
-    const { cert, key } = await makeCertificate(authority, [own, domain, ...others], nowMs, SERVER_DAYS * DAY_MS);
-    files.set(`${id}.pem`, cert).set(`${id}.key`, key);
+    await certify(id, own, domain, ...names.filter((name) => name !== own));
   }
+  for (const [at, host] of nats.entries()) await certify(natsId(at), host);
+  for (const [file, content] of natsFiles(path.resolve(folder), domain, nats)) files.set(file, content);
   write(folder, files, force);
-  say(advice(folder, domain, ds));
+  say([...advice(folder, domain, ds), ...(nats.length > 0 ? natsAdvice(path.resolve(folder), nats) : [])].join("\n"));
 }
 
 /** All or nothing: one that is there already keeps every other from being written, unless it is to be replaced. */
@@ -60,7 +68,7 @@ function write(folder: string, files: ReadonlyMap<string, string | Uint8Array>, 
   }
 }
 
-function advice(folder: string, domain: string, ds: readonly string[]): string {
+function advice(folder: string, domain: string, ds: readonly string[]): string[] {
   const [first = ""] = ds;
   const at = (file: string): string => path.join(folder, file);
   return [
@@ -78,5 +86,5 @@ function advice(folder: string, domain: string, ds: readonly string[]): string {
     `4. Take ${at("ca.key")} off this machine: whoever has it can be any of your servers.`,
     "",
     `Certificates of servers are good for ${SERVER_DAYS} days.`,
-  ].join("\n");
+  ];
 }

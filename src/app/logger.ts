@@ -25,17 +25,18 @@ const MAX_DEPTH = 8;
 /** Pretty where somebody reads along, JSON where a machine does. */
 export const defaultFormat = (): LogFormat => (process.stderr.isTTY ? "pretty" : "json");
 
-/** Writes one line an event. */
+/** Writes one line an event; each begins with the fields of `base`. */
 export function createLogger(
   format: LogFormat,
   level: LogLevel,
   write: (line: string) => void = (line) => void process.stderr.write(line),
+  base: Readonly<Record<string, string>> | null = null,
 ): LevelledLogger {
   const destination = { write: format === "pretty" ? (line: string) => write(prettyLine(line)) : write };
   const logger = pino(
     {
       level: format === "off" ? "silent" : level,
-      base: null,
+      base,
       messageKey: "event",
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }), log: (fields) => redacted(fields, 0) as Record<string, unknown> },

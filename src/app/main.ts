@@ -88,10 +88,13 @@ configOptions(program.command("check")).description("print every fault of a conf
 
 program
   .command("init")
-  .description("make an operator's certificate authority, certificates of its DSs, and the key that its servers share")
+  .description(
+    "make an operator's certificate authority, certificates of its DSs and NATS servers, and the keys that its servers share",
+  )
   .argument("<dir>", "folder to write them to")
   .requiredOption("--domain <name>", "domain of the service")
   .option("--ds <id...>", "member names of the DSs", ["ds1", "ds2"])
+  .option("--nats <host...>", "for several machines: addresses or names of those that run a NATS server")
   .option("--force", "replace what is there: certificates made before are void then")
   .action(async (folder, flags) => (await import("./init.ts")).runInit(folder, flags)); // its library is large
 

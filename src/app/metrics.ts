@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { HostCounters } from "#host/node/index.ts";
 import type { HttpCounts } from "#http/index.ts";
 import type { Operator } from "#roles/operator.ts";
@@ -12,7 +12,11 @@ export interface MetricSources {
   /** Of each web role, by member. */
   readonly webs: () => readonly (readonly [member: string, counts: HttpCounts])[];
   readonly isReady: () => boolean;
+  /** How often each child process had to be started again. */
+  readonly restarts: () => readonly (readonly [process: string, count: number])[];
 }
+/** What one process measured, fit for a channel between processes. */
+export type MetricSamples = Awaited<ReturnType<Registry["getMetricsAsJSON"]>>;
 
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [labels: Labels, value: number];
@@ -28,12 +32,19 @@ const PREFIX = "sipcast_";
 const BITS_PER_KBIT = 1_000;
 const MS_PER_SEC = 1_000;
 
-/** Renders `/metrics` in Prometheus' text format. */
-export function metricsText(sources: MetricSources): () => Promise<string> {
+/** The metrics of one process; where there are several, each sample has the `name` of its own as the label `process`. */
+export function metricsOf(sources: MetricSources, name?: string): Registry {
   const registry = new Registry();
+  if (name !== undefined) registry.setDefaultLabels({ process: name });
   collectDefaultMetrics({ register: registry, prefix: PREFIX });
   for (const metric of METRICS) addTo(registry, metric, sources);
-  return () => registry.metrics();
+  return registry;
+}
+
+/** Renders the samples of all processes as one exposition in Prometheus' text format: no two have the same labels. */
+export function metricsText(processes: readonly MetricSamples[]): Promise<string> {
+  const asTheyAre = processes.map((samples) => samples.map((metric) => ({ ...metric, aggregator: "first" })));
+  return AggregatorRegistry.aggregate(asTheyAre).metrics();
 }
 
 function addTo(registry: Registry, { name, help, labels, read }: Metric, sources: MetricSources): void {
@@ -166,6 +177,12 @@ const BROKERS: readonly Metric[] = [
 
 const COMMON: readonly Metric[] = [
   metric("ready", [], "1 while every role of the process serves, else 0.", ({ isReady }) => [[{}, isReady() ? 1 : 0]]),
+  metric(
+    "process_restarts_total",
+    ["process"],
+    "How often a child process ended by itself and was started again.",
+    ({ restarts }) => restarts().map(([process, count]) => [{ process }, count]),
+  ),
   ...fields("cops", COPS_HELP, ["member", "side"], ({ operator: { servers, edges, brokers } }) => [
     ...[...servers, ...edges].map(({ id, pep }) => [{ member: id, side: "pep" }, pep.counters] as const),
     ...[...edges, ...brokers].map(({ id, pdp }) => [{ member: id, side: "pdp" }, pdp.counters] as const),

@@ -1,102 +1,117 @@
-import type { FastifyInstance } from "fastify";
+import path from "node:path";
+import type { Registry } from "prom-client";
 import type { Logger } from "#base/log.ts";
 import type { Host } from "#host/host.ts";
 import { type NodeHost, nodeHost } from "#host/node/index.ts";
 import { type TapEvent, tap } from "#host/tap.ts";
-import { type StatusPort, statusServer } from "#http/index.ts";
-import { InProcessCarrier } from "#overlay/index.ts";
-import type { SampleAccount } from "#registration/index.ts";
+import type { StatusPort } from "#http/index.ts";
+import type { Carrier } from "#overlay/index.ts";
 import { type Operator, startOperator } from "#roles/operator.ts";
 import { type RunningWeb, startWeb } from "#roles/web.ts";
 import { Ladder } from "#trace/index.ts";
 import { openCapture } from "./capture.ts";
-import { originsOf, planOf } from "./config.ts";
-import type { Config } from "./config-schema.ts";
-import { openDataFolder } from "./data-folder.ts";
+import { childrenOf, planOf } from "./config.ts";
+import { type Config, MAIN } from "./config-schema.ts";
+import type { LogsOf } from "./data-folder.ts";
 import { Health } from "./health.ts";
-import { metricsText } from "./metrics.ts";
+import { type MetricSources, metricsOf } from "./metrics.ts";
 
 export interface ProcessMeans {
+  /** Which of the configuration's processes this is. */
+  readonly name: string;
+  readonly carrier: Carrier;
+  readonly operatorKey: Uint8Array;
+  readonly logsOf: LogsOf;
+  /** The list that all roles read at each use. */
+  readonly origins: string[];
   readonly log: Logger;
   /** Prints a line of the ladder of SIP and COPS messages. */
-  readonly trace?: ((line: string) => void) | undefined;
-  /** There from the start. */
-  readonly accounts?: readonly SampleAccount[];
+  readonly trace: ((line: string) => void) | undefined;
+  /** What the page's listeners say of how it goes. Default: how this process is, without its metrics. */
+  readonly whole?: (own: OwnStatus) => StatusPort;
+  /** How often each other process had to be started again. */
+  readonly restarts?: MetricSources["restarts"];
 }
-export interface RunningProcess {
+/** How one process is. */
+export interface OwnStatus {
   readonly health: Health;
+  readonly metrics: Registry;
+}
+/** The roles of one process. */
+export interface RunningProcess extends OwnStatus {
+  readonly operator: Operator;
+  /** A listener could not be had, or broke. */
+  failed(what: string, error: Error): void;
   /** The host of one member, tapped where somebody listens. */
   hostOf(member: string): Host;
-  /** Waits until every role serves or a listener failed, no longer than that; answers why not, in sentences. */
-  servingWithin(ms: number): Promise<readonly string[]>;
   /** What of a configuration may change while its roles run. */
   setOrigins(origins: readonly string[]): void;
-  /** `/readyz` says 503, calls are ended, then everything closes. */
-  stop(): Promise<void>;
+  /** `/readyz` says 503 from now on. */
+  notice(): void;
+  /** Ends calls and roles; pages are served on. */
+  stopRoles(): Promise<void>;
+  /** Closes what is left. */
+  close(): Promise<void>;
 }
 
-const POLL_MS = 20;
-
-/** Starts every role of a configuration without faults in this process: the way of `demo` and `serve` alike. */
-export async function startProcess(config: Config, { log, trace, accounts = [] }: ProcessMeans): Promise<RunningProcess> {
-  const data = openDataFolder(config.data);
+/** Starts those roles of a configuration without faults that are of one process. */
+export async function startProcess(config: Config, means: ProcessMeans): Promise<RunningProcess> {
+  const { name, log, trace, origins } = means;
   const health = new Health();
   const failed = (what: string, error: Error): void => {
     health.failed(what, error);
     log.error("cannot serve", { what, error });
   };
-  const own = nodeHost();
-  const capture = openCapture(config.capture, own, log);
+  const capture = openCapture(captureOf(config, name), nodeHost(), log);
   const sinks = [...(trace ? [ladderOf(config, trace)] : []), ...(capture ? [capture.sink] : [])];
   const hosts = new Map<string, NodeHost>();
   const hostOf = (member: string): Host => {
-    const host = hosts.get(member) ?? nodeHost(data.logsOf(member));
+    const host = hosts.get(member) ?? nodeHost(means.logsOf(member));
     hosts.set(member, host);
     if (sinks.length === 0) return host;
     return tap(host, member, (event) => {
       for (const sink of sinks) sink(event);
     });
   };
-  const origins = [...originsOf(config)];
-  const plan = planOf(config, origins);
-  const operator = startOperator(plan, {
-    host: hostOf,
-    carrier: new InProcessCarrier(),
-    log,
-    operatorKey: data.operatorKey,
-    failed,
-  });
-  for (const account of accounts)
-    await new Promise<void>((done) => operator.registration?.registration.ensureAccount(account, done));
+  const plan = planOf(config, origins, name);
+  const operator = startOperator(plan, { ...means, host: hostOf, failed });
   const webs = new Map<string, RunningWeb>();
-  const status = statusOf(operator, health, hosts, webs);
-  const { metrics: _, ...withoutMetrics } = status;
-  for (const web of plan.webs)
-    webs.set(web.id, startWeb(operator.context(web.id, "web"), web, config.admin ? withoutMetrics : status));
-  const admin = config.admin && statusServer(status);
-  if (config.admin) admin?.listen({ ...config.admin }).catch((error: Error) => failed("admin listener", error));
+  const sources = sourcesOf(operator, health, hosts, webs, means.restarts);
+  const metrics = metricsOf(sources, childrenOf(config).length > 0 ? name : undefined);
+  const status = means.whole?.({ health, metrics }) ?? { report: () => health.report() };
+  for (const web of plan.webs) webs.set(web.id, startWeb(operator.context(web.id, "web"), web, status));
   health.started(operator);
   return {
     health,
+    metrics,
+    operator,
+    failed,
     hostOf,
-    servingWithin: (ms) => servingWithin(health, ms),
     setOrigins: (next) => void origins.splice(0, origins.length, ...next),
-    stop: async () => {
-      health.stopping();
-      await pause(config.stop.noticeMs);
-      await stopAll(operator, [...webs.values()], admin);
+    notice: () => health.stopping(),
+    stopRoles: () => new Promise((stopped) => operator.stop(stopped)),
+    close: async () => {
+      await Promise.all([...webs.values()].map((web) => new Promise<void>((stopped) => web.stop(stopped))));
       await capture?.close();
     },
   };
 }
 
-function statusOf(
+/** Each process has a file of its own. */
+function captureOf({ capture }: Config, name: string): Config["capture"] {
+  if (capture.pcap === undefined || name === MAIN) return capture;
+  const { dir, name: file, ext } = path.parse(capture.pcap);
+  return { ...capture, pcap: path.join(dir, `${file}-${name}${ext}`) };
+}
+
+function sourcesOf(
   operator: Operator,
   health: Health,
   hosts: ReadonlyMap<string, NodeHost>,
   webs: ReadonlyMap<string, RunningWeb>,
-): Required<StatusPort> {
-  const metrics = metricsText({
+  restarts: MetricSources["restarts"] = () => [],
+): MetricSources {
+  return {
     operator,
     hosts: () => [...hosts].map(([member, { counters }]) => [member, counters]),
     webs: () =>
@@ -105,8 +120,8 @@ function statusOf(
         return counts ? [[member, counts] as const] : [];
       }),
     isReady: () => health.report().notReady.length === 0,
-  });
-  return { report: () => health.report(), metrics };
+    restarts,
+  };
 }
 
 function ladderOf({ ds, edge, broker }: Config, print: (line: string) => void): (event: TapEvent) => void {
@@ -116,22 +131,3 @@ function ladderOf({ ds, edge, broker }: Config, print: (line: string) => void): 
   for (const { id, cops } of broker) ladder.name(cops, id);
   return (event) => ladder.add(event);
 }
-
-async function servingWithin(health: Health, ms: number): Promise<readonly string[]> {
-  const deadlineMs = performance.now() + ms;
-  while (performance.now() < deadlineMs) {
-    if (health.failures.length > 0) return health.failures;
-    if (health.report().notReady.length === 0) return [];
-    await pause(POLL_MS);
-  }
-  return health.report().notReady;
-}
-
-/** DSs first: their goodbyes to pages pass the web role. What shows how it goes ends last. */
-async function stopAll(operator: Operator, webs: readonly RunningWeb[], admin: FastifyInstance | undefined): Promise<void> {
-  await new Promise<void>((stopped) => operator.stop(stopped));
-  await Promise.all(webs.map((web) => new Promise<void>((stopped) => web.stop(stopped))));
-  await admin?.close();
-}
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

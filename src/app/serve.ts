@@ -5,8 +5,8 @@ import { allFaults } from "./config-checks.ts";
 import { readConfigFile, showFault } from "./config-file.ts";
 import type { Config } from "./config-schema.ts";
 import { say, UsageError, untilStopped } from "./console.ts";
-import { createLogger, defaultFormat, type LevelledLogger, type LogFlags } from "./logger.ts";
-import { type RunningProcess, startProcess } from "./process.ts";
+import { defaultFormat, type LogFlags } from "./logger.ts";
+import { type RunningService, startService } from "./service.ts";
 
 export interface ConfigFlags {
   readonly config: string;
@@ -24,13 +24,16 @@ const STOP_WITHIN_MS = 10_000;
 /** `sipcast serve`: the roles of a configuration file, until SIGTERM or Ctrl-C; SIGHUP reads the file again. */
 export async function runServe(flags: ServeFlags): Promise<void> {
   const config = readChecked(flags);
-  const log = createLogger(flags.log ?? config.log.format ?? defaultFormat(), flags.logLevel ?? config.log.level);
-  const running = await startProcess(config, { log, trace: flags.trace ? say : undefined });
-  const reload = (): void => reloaded(flags, config, running, log);
+  const running = await startService(config, {
+    log: { format: flags.log ?? config.log.format ?? defaultFormat(), level: flags.logLevel ?? config.log.level },
+    trace: flags.trace ?? false,
+  });
+  const { log } = running;
+  const reload = (): void => reloaded(flags, config, running);
   process.on("SIGHUP", reload);
   const stopped = untilStopped();
   const missing = await Promise.race([running.servingWithin(EXPECTED_WITHIN_MS), stopped.then(() => [])]);
-  if (running.health.failures.length > 0) {
+  if (running.failures().length > 0) {
     await running.stop();
     throw new UsageError(missing.join("\n"));
   }
@@ -66,11 +69,11 @@ function describe(faults: readonly ConfigFault[], file: string): string {
 }
 
 /** Takes over the log level and the origins; names what else has changed. A file with faults changes nothing. */
-function reloaded(flags: ServeFlags, before: Config, running: RunningProcess, log: LevelledLogger): void {
+function reloaded(flags: ServeFlags, before: Config, running: RunningService): void {
+  const { log } = running;
   try {
     const now = readChecked(flags);
-    running.setOrigins(originsOf(now));
-    log.setLevel(flags.logLevel ?? now.log.level);
+    running.change(originsOf(now), flags.logLevel ?? now.log.level);
     const lasting = (config: Config) => ({ ...config, origins: undefined, log: { ...config.log, level: undefined } });
     const restart = changes(lasting(before), lasting(now), "");
     log.info("reloaded", { config: flags.config });

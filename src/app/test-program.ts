@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import type { DemoReady } from "./demo-state.ts";
 
 export const HOME = path.resolve(import.meta.dirname, "../..");
@@ -16,13 +16,14 @@ export class Program {
   out = "";
   err = "";
   readonly #name: string;
-  readonly #child: ChildProcessByStdio<null, Readable, Readable>;
+  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #exited: Promise<number | string>;
   #changed: (() => void)[] = [];
 
   constructor(command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
     this.#name = [path.basename(command), ...args].join(" ");
-    this.#child = spawn(command, args, { env, cwd: HOME, stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = spawn(command, args, { env, cwd: HOME, stdio: ["pipe", "pipe", "pipe"] });
+    this.#child.stdin.on("error", () => undefined); // it has ended: whoever waits for what it says hears so
     this.#child.stdout.setEncoding("utf8").on("data", (text: string) => this.#said("out", text));
     this.#child.stderr.setEncoding("utf8").on("data", (text: string) => this.#said("err", text));
     this.#exited = once(this.#child, "close").then(([code, signal]) => {
@@ -49,6 +50,13 @@ export class Program {
   /** Waits for the first whole line on standard output. */
   firstLine(): Promise<string> {
     return this.#until(() => /^(.*)\n/.exec(this.out)?.[1], "print a line", PATIENCE_MS);
+  }
+  /** Types that. */
+  type(text: string): void {
+    this.#child.stdin.write(text);
+  }
+  get pid(): number | undefined {
+    return this.#child.pid;
   }
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
@@ -110,6 +118,15 @@ export class Bench {
   close(): void {
     for (const program of this.#programs) if (program.running) program.kill();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Looks now and then until it is so; throws when it is not within the tests' patience. */
+export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const endMs = performance.now() + PATIENCE_MS;
+  while (!(await isSo())) {
+    if (performance.now() > endMs) throw new Error(`Not so within ${PATIENCE_MS} ms: ${what}`);
+    await new Promise((later) => setTimeout(later, 50));
   }
 }
 
