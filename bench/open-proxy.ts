@@ -1,5 +1,5 @@
 import type { Host } from "#host/host.ts";
-import type { Overlay } from "#overlay/types.ts";
+import { copiedTo, type Overlay } from "#overlay/types.ts";
 import { aorOf, type Binding, portOf, Registrar, response, SipDriver, SipProxy, sipUri, toOf, UdpTransport } from "#sip/index.ts";
 import type { SipUri } from "#sip/wire/message.ts";
 import { BENCH_DOMAIN } from "./users.ts";
@@ -29,7 +29,7 @@ export function startOpenProxy(host: Host, overlay: Overlay, port: number, liste
       onFlowClosed: (flow) => proxy.onFlowClosed(flow),
     },
   );
-  const registrar = new Registrar({ table: overlay.table<Binding>("bindings", ["ds"]), host }, { domain: BENCH_DOMAIN });
+  const registrar = new Registrar({ table: overlay.table<Binding>("bindings", copiedTo("ds")), host }, { domain: BENCH_DOMAIN });
   const proxy: SipProxy = new SipProxy(
     { transactions: sip, network: sip, location: registrar.location, isHere, peerAt: () => undefined, host },
     new Uint8Array(32),

@@ -1,13 +1,15 @@
 /** What servers say to one another: COPS and the frames of the overlay. */
 import assert from "node:assert/strict";
-import { concat, text } from "#base/bytes.ts";
+import { concat, text, utf8 } from "#base/bytes.ts";
 import { WireError } from "#base/errors.ts";
 import { readAttributes, writeAttributes } from "#cops/wire/attributes.ts";
 import { grammarFault } from "#cops/wire/grammar.ts";
 import { CopsFramer, type CopsMessage, decode, encodeMessage } from "#cops/wire/message.ts";
 import { type AnyCopsObject, type CopsObject, prObjects } from "#cops/wire/objects.ts";
 import { readRows, writeRemoveAll, writeRows } from "#cops/wire/pib.ts";
+import { Rows } from "#overlay/engine/rows.ts";
 import { type Body, decodeFrame, encodeFrame } from "#overlay/wire/frame.ts";
+import { decodePiece, eachRecord, encodePiece, encodeRecord } from "#overlay/wire/piece.ts";
 import { pieces, type Target, words } from "./target.ts";
 
 const ID = "000102030405060708090a0b0c0d0e0f";
@@ -99,25 +101,21 @@ function framesOf(parts: readonly Uint8Array[]): unknown[] {
   return out;
 }
 
+const POSITION = { table: "channels", owner: "ds1", life: 7, audience: "", seq: 3 };
+const RECORDS = [
+  { value: utf8("{}"), leftMs: 59_500 },
+  { value: undefined, leftMs: 0 },
+].map((row, at) => encodeRecord({ key: utf8(`bob ${at}`), seq: at + 2, order: 2, term: 1, keepMs: 60_000, ...row }));
+const PIECE = encodePiece({ ...POSITION, after: 1, through: 3 }, RECORDS);
 const BODIES: readonly Body[] = [
   {
     kind: "hello",
     ...{ id: 5, speaks: 1, role: "ds", phase: "serving", info: { sip: "127.0.0.1:5060" } },
-    heads: { channels: { epoch: 7, seq: 3 } },
+    heads: [POSITION],
   },
   { kind: "ask", id: 2, topic: "registration.channels", body: { a: [1, null, -0.5] } },
-  {
-    kind: "rows",
-    table: "channels",
-    piece: {
-      epoch: 7,
-      after: 2,
-      through: 3,
-      head: 3,
-      rows: [{ key: "bob", seq: 3, order: 2, term: 1, leftSec: 59.5, value: {} }],
-    },
-  },
-  { kind: "ask-rows", table: "channels", epoch: 7, after: 0 },
+  { kind: "rows", octets: PIECE },
+  { kind: "want", positions: [POSITION] },
 ];
 
 export const LINK_TARGETS: readonly Target[] = [
@@ -139,6 +137,23 @@ export const LINK_TARGETS: readonly Target[] = [
       const again = decodeFrame(written);
       if (again.status !== "ok") assert.fail(`${again.status} when written and read again: ${text(written)}`);
       assert.deepEqual(encodeFrame(again.value), written);
+    },
+  },
+  {
+    name: "overlay-rows",
+    seeds: [PIECE],
+    tokens: words('"after":', '"life":9e15', "\u0000", "\uffff"),
+    run(bytes) {
+      const read = decodePiece(bytes);
+      if (read.status !== "ok") return;
+      const { head, records } = read.value;
+      const rows = [...eachRecord(records)];
+      const again = decodePiece(encodePiece(head, rows.map(encodeRecord)));
+      assert.ok(again.status === "ok");
+      assert.deepEqual([...eachRecord(again.value.records)], rows);
+      const table = new Rows("channels", "ds9", 1, { isWatched: () => false, changed: () => undefined, wake: () => undefined });
+      table.merge(read.value, 0);
+      assert.ok(table.counts.rows <= rows.length);
     },
   },
 ];

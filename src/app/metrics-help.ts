@@ -42,6 +42,7 @@ export const OVERLAY_HELP: Help<OverlayNode["counters"] & { lateAnswers: number;
   repeated: "Overlay messages that came twice.",
   unhandled: "Overlay messages of a topic that nobody handles.",
   tooManyMembers: "Hellos dropped for want of room.",
+  twins: "Overlay frames of another member of the same name.",
   lateAnswers: "Overlay answers that nobody waited for any more.",
   timeouts: "Overlay requests that were not answered in time.",
 };

@@ -113,12 +113,30 @@ export const LIMITS = {
   overlayRequests: 10_000,
   /** Messages of one member that are remembered, so that none is handed up twice. 64..65,536. */
   overlayRecentMessages: 1_024,
-  /** Keys of one table. Above, rows of others are dropped; own rows never are. 1,000..10,000,000. */
-  overlayTableRows: 500_000,
-  /** Marks of own removed rows in one table; above, all are forgotten and copies start anew. 100..1,000,000. */
-  overlayMarks: 10_000,
-  /** Octets of rows in one piece of a catch-up; a single row may be larger. 4 KiB..1 MiB. */
-  overlayPieceBytes: 64 * 1024,
+  /** Keys of one table, marks included. Above, rows of others are dropped; own rows never are. 1,000..10,000,000. */
+  overlayTableRows: 2_000_000,
+  /** What one member wrote in one life for one audience, each, of one table; those of which nothing is left go first. 64..65,535. */
+  overlayStreams: 4_096,
+  /** Octets of a row's key, and of its value in JSON. 64..4,096; 1 KiB..512 KiB. */
+  overlayKeyBytes: 1_024,
+  overlayValueBytes: 64 * 1024,
+  /** A row's term above this is absurd, and so is the frame that bears it. 1,000..4,294,967,295. */
+  overlayTerm: 1_000_000,
+  /** The longest life of a row; one that claims more is cut. s, 3,600..2,000,000. */
+  overlayLifetimeSec: 604_800,
+  /**
+   * A mark outlives the row whose place it took by so long: a wall clock that goes back by more while its member restarts
+   * may bring a removed row back. ms, 0..86,400,000.
+   */
+  overlayMarkMs: 600_000,
+  /** Octets of rows in one piece; a single row may be larger. 4 KiB..1 MiB. */
+  overlayPieceBytes: 256 * 1024,
+  /** An answer waits no longer than this for its row to be at one other member (DESIGN §5). ms, 10..1,000. */
+  overlayCopyMs: 100,
+  /** A row that no other member has confirmed by then is sent once more. ms, 5..overlayCopyMs. */
+  overlayResendMs: 40,
+  /** Octets that a log may grow, besides to twice what it held after its last rewrite, before it is rewritten. 1 MiB..1 GiB. */
+  overlayLogSlackBytes: 32 * 1024 * 1024,
   // media
   /** TS packets in one RTP packet: what fits an Ethernet frame (7 x 188 = 1,316 octets). 1..7. */
   rtpTsPackets: 7,

@@ -35,6 +35,13 @@ export class FakeOverlay implements Overlay {
   send(): void {}
   cast(): void {}
   leave(): void {}
+  whenCaughtUp(): void {}
+  neighbours(): readonly string[] {
+    return [];
+  }
+  whoHears(): void {}
+  declareDead(): void {}
+  onDead(): void {}
 
   /** Registration casts to this member. */
   push(topic: string, body: Json): void {
@@ -65,6 +72,9 @@ class FakeTable implements Table<Json> {
   }
   get(key: string): Row<Json> | undefined {
     return this.#rows.get(key);
+  }
+  under(group: string): readonly Row<Json>[] {
+    return [...this.#rows.values()].filter(({ key }) => key === group || key.startsWith(`${group} `));
   }
   rows(): Iterable<Row<Json>> {
     return this.#rows.values();

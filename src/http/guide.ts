@@ -1,4 +1,4 @@
-import type { Json, Overlay, Table } from "#overlay/types.ts";
+import { copiedTo, type Json, type Overlay, type Table } from "#overlay/types.ts";
 import type { ChannelRecord, OnAir } from "#tv/types.ts";
 import type { ApiChannel } from "./api.ts";
 import { type Answer, type Registration, refusal } from "./registration.ts";
@@ -22,7 +22,7 @@ export class Guide {
     this.#registration = registration;
     this.#domain = domain;
     this.#changed = changed;
-    this.#onAir = overlay.table<OnAir>("channels", ["ds", "web"]);
+    this.#onAir = overlay.table<OnAir>("channels", copiedTo("ds", "web"));
     this.#onAir.onChange(() => changed());
     overlay.handle("push.channel", (body: Json) => this.learn(body as ChannelRecord));
     overlay.onMembers((member, change) => {

@@ -12,7 +12,7 @@ import { LIMITS } from "#base/limits.ts";
 import { SILENT } from "#base/log.ts";
 import { checkUserToken } from "#base/user-token.ts";
 import { nodeHost } from "#host/node/index.ts";
-import { InProcessCarrier, OverlayNode } from "#overlay/index.ts";
+import { copiedTo, InProcessCarrier, OverlayNode } from "#overlay/index.ts";
 import { FAULTS } from "#registration/types.ts";
 import type { OnAir } from "#tv/types.ts";
 import { WebSocketProxy } from "./proxy.ts";
@@ -192,7 +192,7 @@ test("page: served fresh, its hashed assets for ever; nothing outside its folder
 });
 
 test("events: the list at once, and again when a channel goes on air [B6]", async () => {
-  const channels = ds.table<OnAir>("channels", ["ds", "web"]);
+  const channels = ds.table<OnAir>("channels", copiedTo("ds", "web"));
   const answer = await fetch(`http://${at}/api/events`);
   assert.equal(answer.headers.get("content-type"), "text/event-stream");
   assert.ok(answer.headers.get("content-security-policy"));

@@ -1,18 +1,39 @@
 import { LIMITS } from "#base/limits.ts";
-import type { Clock, Timer } from "#host/host.ts";
+import type { Clock, Host, Timer } from "#host/host.ts";
 import type { Carrier, CarrierPort } from "./carrier.ts";
+import { Journal } from "./journal.ts";
+import { Replication } from "./replication.ts";
 import { Requests } from "./requests.ts";
-import { OverlayTable } from "./table.ts";
-import type { Json, Member, MemberId, Overlay, Reply, Responder, RoleName, Table } from "./types.ts";
-import { type Body, decodeFrame, encodeFrame, type Frame, type Piece, type Position, VERSION } from "./wire/frame.ts";
+import {
+  type Copies,
+  type Hearer,
+  type Json,
+  type Member,
+  type MemberId,
+  type Overlay,
+  type Reply,
+  type Responder,
+  ROLES,
+  type RoleName,
+  type Table,
+} from "./types.ts";
+import { type Body, decodeFrame, encodeFrame, type Frame, VERSION } from "./wire/frame.ts";
 
 /** A member says hello this often. */
 const HELLO_EVERY_MS = 1_000;
 /** After so long without a frame a member counts as gone: five hellos lost in a row. */
 const SILENT_AFTER_MS = 5_500;
-/** A lost question for rows, or a lost piece, is asked for again after this, at the next sign of the owner. */
-const ASK_AGAIN_MS = 250;
 const REQUEST_TIMEOUT_MS = 2_000;
+const SECOND_OPINION_MS = 1_000;
+/** What an earlier life of this member sent may still be under way for so long after this one began. */
+const ECHO_MS = 3_000;
+/** Members whose delay is measured at each hello, in turn. */
+const PINGS = 4;
+/** Weight of the newest measurement in a delay (as RFC 6298 §2 has it for round trips). */
+const DELAY_WEIGHT = 1 / 8;
+/** The word `dead` outlives whoever said it by so long. */
+const DEAD_SEC = 86_400;
+const HEARS = "overlay.hears";
 
 interface Peer {
   member: Member;
@@ -20,114 +41,186 @@ interface Peer {
   heardAtMs: number;
   /** Id of its last hello. */
   helloId: number;
-  /** Its tables' positions as of that. */
-  heads: Readonly<Record<string, Position>>;
   /** Ids of its last messages, oldest first. */
   readonly recent: Set<number>;
-  /** When rows of a table were last asked for. */
-  readonly askedAtMs: Map<string, number>;
+  /** There and back, ms; undefined = not measured yet. */
+  delayMs: number | undefined;
+  pingedAtMs: number;
 }
 type Of<K extends Body["kind"]> = Extract<Frame, { kind: K }>;
+/** What of a host a member uses. */
+export type MemberHost = Clock & Pick<Host, "log">;
 
 /**
- * A member of the overlay on a carrier (DESIGN §5). Members know one another by hellos; a message is handed up at most
- * once; each owner sends its rows to those who copy the table, and hellos bear the number of the last, so that whatever a
- * carrier lost is asked for. Rows of a member that left stay until they expire; those of an earlier life of a member go
- * as soon as what its present life has to say is complete.
+ * A member of the overlay on a carrier (DESIGN §5). It reads its log, joins under a higher incarnation than ever before,
+ * and catches up. Members know one another by hellos; a message is handed up at most once.
  */
 export class OverlayNode implements Overlay {
   /** What was dropped, and why; plain fields for /metrics. */
-  readonly counters = { badFrames: 0, strangers: 0, outlived: 0, repeated: 0, unhandled: 0, tooManyMembers: 0 };
+  readonly counters = { badFrames: 0, strangers: 0, outlived: 0, repeated: 0, unhandled: 0, tooManyMembers: 0, twins: 0 };
   readonly requests: Requests;
+  readonly replication: Replication;
+  readonly journal: Journal;
   readonly #clock: Clock;
-  readonly #port: CarrierPort;
+  readonly #carrier: Carrier;
   readonly #peers = new Map<MemberId, Peer>(); // self included
   readonly #lives = new Map<MemberId, number>(); // the highest incarnation of every member ever met
   readonly #listeners: Parameters<Overlay["onMembers"]>[0][] = [];
+  readonly #deadListeners: Parameters<Overlay["onDead"]>[0][] = [];
   readonly #responders = new Map<string, Responder>();
-  readonly #tables = new Map<string, OverlayTable<Json>>();
+  readonly #dead: Table<number>;
   #self: Member;
-  #incarnation: number;
-  #nextId: number;
+  #port: CarrierPort | undefined; // once the log is read
+  #joinedAtMs = Infinity;
+  #incarnation = 0;
+  #nextId = 0;
+  #nextPing = 0;
   #sorted: readonly Member[] | undefined;
-  #heartbeat: Timer;
+  #heartbeat: Timer | undefined;
   #left = false;
+  #onTwin: () => void = () => undefined;
 
-  /** Joins at once, in phase `joining`. Ids are unique in the operator's network. */
-  constructor(carrier: Carrier, clock: Clock, self: Pick<Member, "id" | "role" | "info">) {
-    this.#clock = clock;
+  /** Joins in phase `joining` once its log is read. Ids are unique in the operator's network. */
+  constructor(carrier: Carrier, host: MemberHost, self: Pick<Member, "id" | "role" | "info">) {
+    this.#clock = host;
+    this.#carrier = carrier;
     this.#self = { id: self.id, role: self.role, phase: "joining", info: self.info };
-    this.#incarnation = Math.floor(clock.wallMs());
-    this.#nextId = this.#incarnation; // never that of a message of an earlier life
-    this.requests = new Requests(clock);
-    this.#admit(this.#self, this.#incarnation).heardAtMs = Infinity;
-    this.#port = carrier.join(self.id, clock, (bytes) => this.#receive(bytes));
-    this.#port.sendAll(this.#hello());
-    this.#heartbeat = this.#beatLater();
+    this.requests = new Requests(host);
+    this.journal = new Journal(host.log(`rows-${self.id}`), host, () => this.replication.snapshot());
+    this.replication = new Replication(host, this.journal, {
+      self: this.#self,
+      others: (roles) => this.#others(roles),
+      lifeOf: (member) => this.#peers.get(member)?.incarnation,
+      send: (to, body) => this.#port?.send(to, this.#frame(body)),
+    });
+    this.#dead = this.table<number>("overlay.dead", { roles: ROLES, to: "all" });
+    this.#dead.onChange((id, row, before) => {
+      if (row && row.value !== before?.value) this.#isDead(id, row.value);
+    });
+    this.handle(HEARS, (id, _, reply) => reply(this.#hears(String(id))));
+    this.#admit(this.#self, 0).heardAtMs = Infinity;
+    this.journal.replay(this.replication, (life) => this.#join(life));
   }
 
   get self(): Member {
     return this.#self;
+  }
+  get incarnation(): number {
+    return this.#incarnation;
   }
 
   members(role?: RoleName): readonly Member[] {
     this.#sorted ??= [...this.#peers.values()].map(({ member }) => member).sort((a, b) => (a.id < b.id ? -1 : 1));
     return role === undefined ? this.#sorted : this.#sorted.filter((member) => member.role === role);
   }
-
   onMembers(changed: Parameters<Overlay["onMembers"]>[0]): void {
     this.#listeners.push(changed);
   }
-
   setPhase(phase: Member["phase"]): void {
     this.#self = { ...this.#self, phase };
     const own = this.#peers.get(this.#self.id);
     if (own) own.member = this.#self;
     this.#sorted = undefined;
-    this.#port.sendAll(this.#hello());
+    this.#port?.sendAll(this.#hello());
+  }
+  whenCaughtUp(then: () => void): void {
+    this.replication.whenCaughtUp(then);
   }
 
   send(to: MemberId, topic: string, body: Json): void {
-    this.#port.send(to, this.#frame({ kind: "tell", id: this.#nextId++, topic, body }));
+    this.#port?.send(to, this.#frame({ kind: "tell", id: this.#nextId++, topic, body }));
   }
-
   cast(role: RoleName, topic: string, body: Json): void {
-    this.#castFrame([role], this.#frame({ kind: "tell", id: this.#nextId++, topic, body }));
+    const frame = this.#frame({ kind: "tell", id: this.#nextId++, topic, body });
+    for (const id of this.#others([role])) this.#port?.send(id, frame);
   }
-
   request(to: MemberId, topic: string, body: Json, answered: (reply: Reply) => void, timeoutMs = REQUEST_TIMEOUT_MS): void {
     if (!this.#peers.has(to)) {
       this.#clock.timer(this.#clock.nowMs(), () => answered({ ok: false, cause: "unknown-member" }));
       return;
     }
     const id = this.#nextId++;
-    if (this.requests.open(id, answered, timeoutMs)) this.#port.send(to, this.#frame({ kind: "ask", id, topic, body }));
+    if (this.requests.open(id, answered, timeoutMs)) this.#port?.send(to, this.#frame({ kind: "ask", id, topic, body }));
   }
-
   handle(topic: string, responder: Responder): void {
     if (this.#responders.has(topic)) throw new Error(`Topic ${topic} has a responder already`);
     this.#responders.set(topic, responder);
   }
-
-  table<V extends Json>(name: string, copiedTo: readonly RoleName[]): Table<V> {
-    const known = this.#tables.get(name);
-    if (known) return known as unknown as Table<V>;
-    const { id } = this.#self;
-    const cast = (piece: Piece): void => this.#castFrame(copiedTo, this.#frame({ kind: "rows", table: name, piece }));
-    const table = new OverlayTable<Json>(name, copiedTo, this.#clock, { id, epoch: this.#incarnation, cast });
-    this.#tables.set(name, table);
-    for (const peer of this.#peers.values()) this.#learnHead(peer, table);
-    return table as unknown as Table<V>;
+  table<V extends Json>(name: string, copies: Copies): Table<V> {
+    return this.replication.table(name, copies) as unknown as Table<V>;
   }
 
-  /** Says goodbye. Nothing is sent, told or answered from then on. */
+  neighbours(role: RoleName): readonly MemberId[] {
+    const delayOf = (id: MemberId): number => this.#peers.get(id)?.delayMs ?? Infinity;
+    return [...this.#others([role])].sort((a, b) => delayOf(a) - delayOf(b) || (a < b ? -1 : 1));
+  }
+  whoHears(id: MemberId, answered: (hearers: readonly Hearer[]) => void): void {
+    const asked = this.#others(ROLES).filter((other) => other !== id);
+    const hearers: Hearer[] = [];
+    let waiting = asked.length;
+    const done = (): void => {
+      if (waiting === 0) answered(hearers);
+    };
+    if (waiting === 0) this.#clock.timer(this.#clock.nowMs(), done);
+    for (const member of asked) {
+      const heard = (reply: Reply): void => {
+        waiting--;
+        if (reply.ok && reply.body !== null) hearers.push({ ...(reply.body as unknown as Hearer), member });
+        done();
+      };
+      this.request(member, HEARS, id, heard, SECOND_OPINION_MS);
+    }
+  }
+  declareDead(id: MemberId, incarnation: number): void {
+    if ((this.#dead.get(id)?.value ?? -1) < incarnation) this.#dead.put(id, incarnation, incarnation, DEAD_SEC);
+  }
+  onDead(dead: Parameters<Overlay["onDead"]>[0]): void {
+    this.#deadListeners.push(dead);
+  }
+
+  /** Another member has the same name, and was there before: one handler, called once. This one must leave. */
+  onTwin(twin: () => void): void {
+    this.#onTwin = twin;
+  }
+
+  /** What a member knows of the others, for people. */
+  inspect(): readonly (Member & { readonly incarnation: number; readonly heardAgoMs: number; readonly delayMs?: number })[] {
+    return [...this.#peers.values()].map(({ member, incarnation, heardAtMs, delayMs }) => ({
+      ...member,
+      incarnation,
+      heardAgoMs: Math.max(0, this.#clock.nowMs() - heardAtMs),
+      ...(delayMs !== undefined && { delayMs }),
+    }));
+  }
+
+  /** Says goodbye. Nothing is sent, told or answered from then on; what was put still reaches the disk. */
   leave(): void {
     this.#left = true;
-    this.#port.sendAll(this.#frame({ kind: "bye" }));
-    this.#port.leave();
-    this.#heartbeat.cancel();
+    this.replication.close();
+    this.#port?.sendAll(this.#frame({ kind: "bye" }));
+    this.#port?.leave();
+    this.#port = undefined;
+    this.#heartbeat?.cancel();
     this.requests.clear();
-    for (const table of this.#tables.values()) table.close();
+  }
+
+  /** `last`: the highest incarnation that the log has. A disk that was lost leaves the wall clock, and what others remember. */
+  #join(last: number): void {
+    if (this.#left) return;
+    this.#joinedAtMs = this.#clock.nowMs();
+    this.#live(Math.max(last + 1, Math.floor(this.#clock.wallMs())));
+    this.#nextId = this.#incarnation; // never that of a message of an earlier life
+    this.#port = this.#carrier.join(this.#self.id, this.#clock, (bytes) => this.#receive(bytes));
+    this.#port.sendAll(this.#hello());
+    this.#heartbeat = this.#beatLater();
+    this.replication.start();
+  }
+  #live(incarnation: number): void {
+    const { id } = this.#self;
+    this.#incarnation = incarnation;
+    this.#peers.delete(id);
+    this.#admit(this.#self, incarnation).heardAtMs = Infinity;
+    this.replication.raiseLife(incarnation);
   }
 
   #receive(bytes: Uint8Array): void {
@@ -137,6 +230,7 @@ export class OverlayNode implements Overlay {
       return;
     }
     const frame = decoded.value;
+    if (frame.from === this.#self.id && frame.incarnation !== this.#incarnation) return this.#heardTwin(frame);
     if (frame.kind === "hello") this.#met(frame);
     else if (frame.kind === "outlived") this.#rise(frame.known);
     const peer = this.#peers.get(frame.from);
@@ -144,39 +238,45 @@ export class OverlayNode implements Overlay {
     else if (frame.kind !== "hello") this.#stranger(frame.from);
   }
 
+  /** Of the same name: an earlier life whose words were under way, or somebody else, who was there before. */
+  #heardTwin({ incarnation }: Frame): void {
+    if (incarnation > this.#incarnation || this.#clock.nowMs() < this.#joinedAtMs + ECHO_MS) return;
+    this.counters.twins++;
+    if (this.counters.twins === 1) this.#onTwin();
+  }
+
   /** Its hello is still under way, or was lost. */
   #stranger(from: MemberId): void {
     this.counters.strangers++;
-    this.#port.send(from, this.#hello());
+    this.#port?.send(from, this.#hello());
   }
 
   #take(frame: Frame, peer: Peer): void {
     peer.heardAtMs = Math.max(peer.heardAtMs, this.#clock.nowMs());
     switch (frame.kind) {
       case "hello":
-        for (const table of this.#tables.values()) this.#learnHead(peer, table);
-        return;
+        return this.replication.onHeads(frame.from, frame.heads);
       case "outlived":
         return;
       case "bye":
-        this.#gone(peer);
-        return;
+        return this.#gone(peer);
+      case "ping":
+        return this.#port?.send(frame.from, this.#frame({ kind: "pong", id: frame.id }));
+      case "pong":
+        return this.#measured(peer);
       case "tell":
       case "ask":
-        this.#handUp(frame, peer);
-        return;
+        return this.#handUp(frame, peer);
       case "answer":
-        this.requests.settle(frame.id, { ok: true, body: frame.body });
-        return;
+        return this.requests.settle(frame.id, { ok: true, body: frame.body });
       case "no-such-topic":
-        this.requests.settle(frame.id, { ok: false, cause: "unknown-topic" });
-        return;
+        return this.requests.settle(frame.id, { ok: false, cause: "unknown-topic" });
       case "rows":
-        this.#merge(frame, peer);
-        return;
-      case "ask-rows":
-        this.#sendRows(frame);
-        return;
+        return this.replication.onRows(frame.octets);
+      case "want":
+        return this.replication.onWant(frame.from, frame.positions);
+      case "have":
+        return this.replication.onHave(frame.positions);
     }
   }
 
@@ -188,7 +288,7 @@ export class OverlayNode implements Overlay {
     remember(peer.recent, id);
     const responder = this.#responders.get(topic);
     const answer = (reply: Body): void => {
-      if (kind === "ask") this.#port.send(from, this.#frame(reply));
+      if (kind === "ask") this.#port?.send(from, this.#frame(reply));
     };
     if (responder) responder(body, from, (reply) => answer({ kind: "answer", id, body: reply }));
     else {
@@ -199,6 +299,10 @@ export class OverlayNode implements Overlay {
 
   // Members
 
+  #others(roles: readonly RoleName[]): readonly MemberId[] {
+    return this.members().flatMap(({ id, role }) => (id !== this.#self.id && roles.includes(role) ? [id] : []));
+  }
+
   #met(hello: Of<"hello">): void {
     const { from, incarnation, role, phase, info } = hello;
     const life = this.#lives.get(from);
@@ -207,48 +311,34 @@ export class OverlayNode implements Overlay {
       return;
     }
     if (life !== undefined && incarnation < life) {
-      this.#outlived(from, life);
+      this.counters.outlived++;
+      this.#port?.send(from, this.#frame({ kind: "outlived", known: life }));
       return;
     }
     const member: Member = { id: from, role, phase, info };
     const known = this.#peers.get(from);
     if (known?.incarnation === incarnation) {
-      this.#changed(known, member, hello);
+      this.#changed(known, member, hello.id);
       return;
     }
     if (known) this.#gone(known);
-    this.#admit(member, incarnation, hello);
-    this.#port.send(from, this.#hello());
+    this.#admit(member, incarnation, hello.id);
+    this.#port?.send(from, this.#hello());
     this.#tell(member, "joined");
   }
 
-  /** Tells a member above which number its present life will be heard. */
-  #outlived(member: MemberId, life: number): void {
-    this.counters.outlived++;
-    const epochs = [...this.#tables.values()].map((table) => table.rowsOfAll.epochOf(member));
-    this.#port.send(member, this.#frame({ kind: "outlived", known: Math.max(life, ...epochs) }));
-  }
-
-  #admit(member: Member, incarnation: number, hello?: Of<"hello">): Peer {
-    const peer: Peer = {
-      member,
-      incarnation,
-      heardAtMs: this.#clock.nowMs(),
-      helloId: hello?.id ?? 0,
-      heads: hello?.heads ?? {},
-      recent: new Set(),
-      askedAtMs: new Map(),
-    };
+  #admit(member: Member, incarnation: number, helloId = 0): Peer {
+    const heardAtMs = this.#clock.nowMs();
+    const peer: Peer = { member, incarnation, heardAtMs, helloId, recent: new Set(), delayMs: undefined, pingedAtMs: 0 };
     this.#lives.set(member.id, incarnation);
     this.#peers.set(member.id, peer);
     this.#sorted = undefined;
     return peer;
   }
 
-  #changed(peer: Peer, member: Member, { id, heads }: Of<"hello">): void {
-    if (id < peer.helloId) return; // overtaken by a later one
-    peer.helloId = id;
-    peer.heads = heads;
+  #changed(peer: Peer, member: Member, helloId: number): void {
+    if (helloId < peer.helloId) return; // overtaken by a later one
+    peer.helloId = helloId;
     if (JSON.stringify(peer.member) === JSON.stringify(member)) return;
     peer.member = member;
     this.#sorted = undefined;
@@ -262,18 +352,28 @@ export class OverlayNode implements Overlay {
   }
 
   #tell(member: Member, change: "joined" | "changed" | "left"): void {
+    if (change !== "changed") this.replication.onMembers();
     for (const changed of this.#listeners) changed(member, change);
   }
 
-  /** Others remember a later life of this member: the wall clock went back over a restart. */
+  /** Others remember a later life of this member: its disk was lost, and its wall clock went back. */
   #rise(known: number): void {
     if (known < this.#incarnation) return;
-    const { id } = this.#self;
-    this.#incarnation = known + 1;
-    this.#peers.delete(id);
-    this.#admit(this.#self, this.#incarnation).heardAtMs = Infinity;
-    for (const table of this.#tables.values()) table.rowsOfAll.raiseEpoch(this.#incarnation);
-    this.#port.sendAll(this.#hello());
+    this.#live(known + 1);
+    this.#port?.sendAll(this.#hello());
+  }
+
+  /** One whose present life is declared dead and who hears of it lives on under another. */
+  #isDead(id: MemberId, incarnation: number): void {
+    const peer = this.#peers.get(id);
+    if (id === this.#self.id) this.#rise(incarnation);
+    else if (peer && peer.incarnation <= incarnation) this.#gone(peer);
+    this.#lives.set(id, Math.max(this.#lives.get(id) ?? 0, incarnation + 1));
+    for (const dead of this.#deadListeners) dead(id, incarnation);
+  }
+  #hears(id: MemberId): Json {
+    const peer = this.#peers.get(id);
+    return peer ? { incarnation: peer.incarnation, agoMs: this.#clock.nowMs() - peer.heardAtMs } : null;
   }
 
   #beatLater(): Timer {
@@ -281,42 +381,24 @@ export class OverlayNode implements Overlay {
       const silentSinceMs = this.#clock.nowMs() - SILENT_AFTER_MS;
       for (const peer of [...this.#peers.values()]) if (peer.heardAtMs < silentSinceMs) this.#gone(peer);
       if (this.#left) return; // whoever was told of it left
-      this.#port.sendAll(this.#hello());
+      this.#port?.sendAll(this.#hello());
+      this.#ping();
       this.#heartbeat = this.#beatLater();
     });
   }
 
-  // Tables
-
-  #learnHead(peer: Peer, table: OverlayTable<Json>): void {
-    const head = peer.heads[table.name];
-    if (head === undefined || peer.member.id === this.#self.id || !table.copiedTo.includes(this.#self.role)) return;
-    if (table.rowsOfAll.learn(peer.member.id, head)) this.#askMissing(peer, table, false);
+  #ping(): void {
+    const others = this.#others(ROLES);
+    for (let count = 0; count < Math.min(PINGS, others.length); count++) {
+      const id = others[this.#nextPing++ % others.length] as MemberId;
+      const peer = this.#peers.get(id);
+      if (peer) peer.pingedAtMs = this.#clock.nowMs();
+      this.#port?.send(id, this.#frame({ kind: "ping", id: this.#nextId++ }));
+    }
   }
-
-  #merge({ table: name, piece, from }: Of<"rows">, peer: Peer): void {
-    const table = this.#tables.get(name);
-    if (table === undefined) return; // its rows are asked for once somebody opens it
-    const before = table.rowsOfAll.missing(from)?.after ?? 0;
-    table.rowsOfAll.merge(from, piece, this.#clock.nowMs());
-    this.#askMissing(peer, table, (table.rowsOfAll.missing(from)?.after ?? 0) > before);
-  }
-
-  /** `walking`: the last piece brought something, so that the next is asked for at once. */
-  #askMissing(peer: Peer, table: OverlayTable<Json>, walking: boolean): void {
-    const missing = table.rowsOfAll.missing(peer.member.id);
-    const nowMs = this.#clock.nowMs();
-    const askedAtMs = peer.askedAtMs.get(table.name) ?? -Infinity;
-    if (missing === undefined || (!walking && nowMs < askedAtMs + ASK_AGAIN_MS)) return;
-    peer.askedAtMs.set(table.name, nowMs);
-    this.#port.send(peer.member.id, this.#frame({ kind: "ask-rows", table: table.name, ...missing }));
-  }
-
-  #sendRows({ table: name, epoch, after, from }: Of<"ask-rows">): void {
-    const table = this.#tables.get(name);
-    if (table === undefined) return; // of an earlier life
-    const piece = table.rowsOfAll.piece(epoch, after, this.#clock.nowMs());
-    this.#port.send(from, this.#frame({ kind: "rows", table: name, piece }));
+  #measured(peer: Peer): void {
+    const tookMs = this.#clock.nowMs() - peer.pingedAtMs;
+    peer.delayMs = peer.delayMs === undefined ? tookMs : peer.delayMs + DELAY_WEIGHT * (tookMs - peer.delayMs);
   }
 
   // Frames
@@ -324,17 +406,10 @@ export class OverlayNode implements Overlay {
   #frame(body: Body): Uint8Array {
     return encodeFrame({ from: this.#self.id, incarnation: this.#incarnation, ...body });
   }
-
   #hello(): Uint8Array {
     const { role, phase, info } = this.#self;
-    const heads = Object.fromEntries([...this.#tables].map(([name, table]) => [name, table.rowsOfAll.position]));
+    const heads = this.replication.heads();
     return this.#frame({ kind: "hello", id: this.#nextId++, speaks: VERSION, role, phase, info, heads });
-  }
-
-  #castFrame(roles: readonly RoleName[], frame: Uint8Array): void {
-    for (const { member } of this.#peers.values()) {
-      if (member.id !== this.#self.id && roles.includes(member.role)) this.#port.send(member.id, frame);
-    }
   }
 }
 

@@ -4,24 +4,11 @@ import { utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import { type SimNetwork, simNetwork, simTest } from "#sim/index.ts";
 import { CONFORMANCE } from "./carriers/conformance.ts";
-import { type Fate, InProcessCarrier, type Json, OverlayNode, type Reply, type RoleName, type Table } from "./index.ts";
+import type { Fate, Hearer, Json, OverlayNode, Reply } from "./index.ts";
 import { Requests } from "./requests.ts";
+import { stage } from "./test-stage.ts";
+import { type Body, encodeFrame } from "./wire/frame.ts";
 
-/** Members on machines of their own, one carrier between them. */
-function stage(net: SimNetwork, fate: Fate = () => [1]) {
-  const carrier = new InProcessCarrier(fate);
-  let count = 0;
-  const join = (id: string, role: RoleName, wallShiftMs = 0): OverlayNode => {
-    const host = net.host(id, `127.0.1.${++count}`);
-    const clock = {
-      nowMs: () => host.nowMs(),
-      wallMs: () => host.wallMs() + wallShiftMs,
-      timer: (atMs: number, fire: () => void) => host.timer(atMs, fire),
-    };
-    return new OverlayNode(carrier, clock, { id, role, info: { name: id } });
-  };
-  return { carrier, join };
-}
 /** Loses a third, repeats a fifth, and lets frames overtake one another by up to 50 ms. */
 function badWeather(net: SimNetwork): Fate {
   const weather = net.host("weather", "127.0.2.1");
@@ -33,9 +20,6 @@ const ids = (overlay: OverlayNode): string =>
     .members()
     .map(({ id }) => id)
     .join(" ");
-const contents = (table: Table<string>): Record<string, string> =>
-  Object.fromEntries([...table.rows()].map(({ key, owner, value }): [string, string] => [key, `${owner}:${value}`]).sort());
-
 for (const { name, script } of CONFORMANCE) {
   for (const [weather, fateOf] of [
     ["fair", () => () => [1]],
@@ -52,28 +36,6 @@ for (const { name, script } of CONFORMANCE) {
   }
 }
 
-simTest(
-  "tables: whatever three members put and remove through loss, repeats and overtaking, all copies agree once it settles",
-  (net) => {
-    const { join } = stage(net, badWeather(net));
-    const chance = net.host("chance", "127.0.2.2");
-    const below = (bound: number): number => (chance.random(1)[0] ?? 0) % bound;
-    const tables = ["ds1", "ds2", "ds3"].map((id) => join(id, "ds").table<string>("t", ["ds"]));
-    for (let count = 0; count < 300; count++) {
-      const table = tables[below(3)] ?? assert.fail();
-      const key = `key ${below(12)}`;
-      if (below(4) === 0) table.remove(key);
-      else table.put(key, `${count}`, below(5), below(3) === 0 ? 2 : 3_600);
-      net.run(below(30));
-    }
-    net.run(30_000);
-    const [first, ...others] = tables.map(contents);
-    assert.ok(Object.keys(first ?? {}).length > 0);
-    for (const other of others) assert.deepEqual(other, first);
-  },
-  { seeds: 12 },
-);
-
 simTest("a hello that was overtaken by a later one changes nothing", (net) => {
   const delaysMs = [1, 1, 500, 1]; // ds2's hello on joining, ds1's answer, then two changes of phase
   const { join } = stage(net, () => [delaysMs.shift() ?? 1]);
@@ -88,73 +50,135 @@ simTest("a hello that was overtaken by a later one changes nothing", (net) => {
   }
 });
 
-simTest("a row expires at its owner and at its copies, within a turn of its lifetime", (net) => {
-  const { join } = stage(net);
-  const [own, copy] = [join("ds1", "ds"), join("ds2", "ds")].map((one) => one.table<string>("t", ["ds"]));
-  assert.ok(own && copy);
-  net.run(10);
-  own.put("k", "row", 1, 5);
-  net.run(4_900);
-  assert.deepEqual([own.get("k")?.value, copy.get("k")?.value], ["row", "row"]);
-  net.run(150);
-  assert.deepEqual([own.get("k"), copy.get("k")], [undefined, undefined]);
-});
-
-simTest("a silent member counts as gone after five hellos; its rows stay until they expire; it may come back", (net) => {
+simTest("a silent member counts as gone after five hellos, and may come back", (net) => {
   let cut = false;
   const { join } = stage(net, () => (cut ? [] : [1]));
-  const [one, two] = [join("ds1", "ds"), join("ds2", "ds")];
-  const [own, copy] = [one, two].map((each) => each.table<string>("t", ["ds"]));
-  net.run(100);
-  own?.put("k", "row", 1, 30);
-  net.run(100);
+  const two = [join("ds1", "ds"), join("ds2", "ds")][1] ?? assert.fail();
+  net.run(200);
   cut = true;
   net.run(5_000);
   assert.equal(ids(two), "ds1 ds2");
   net.run(2_000);
   assert.equal(ids(two), "ds2");
-  assert.equal(copy?.get("k")?.value, "row");
-  own?.put("k2", "written while cut off", 1, 3_600);
   cut = false;
   net.run(2_000);
   assert.equal(ids(two), "ds1 ds2");
-  assert.equal(copy?.get("k2")?.value, "written while cut off");
-  net.run(30_000);
-  assert.equal(copy?.get("k"), undefined);
 });
 
-simTest("a member that crashes and starts again is told as left and joined, and its earlier rows go", (net) => {
+simTest("a member that crashes and starts again is told as left and joined, under a higher incarnation", (net) => {
   const { join } = stage(net);
   const watcher = join("ds1", "ds");
-  const copy = watcher.table<string>("t", ["ds"]);
   const told: string[] = [];
   watcher.onMembers(({ id }, change) => told.push(`${id} ${change}`));
-  join("ds2", "ds").table<string>("t", ["ds"]).put("before", "row", 1, 3_600);
+  const before = join("ds2", "ds");
   net.run(100);
-  assert.equal(copy.get("before")?.owner, "ds2");
   net.kill("ds2");
   net.run(100);
-  join("ds2", "ds").table<string>("t", ["ds"]).put("after", "row", 1, 3_600);
+  const after = join("ds2", "ds");
   net.run(2_000);
   assert.deepEqual(told, ["ds2 joined", "ds2 left", "ds2 joined"]);
-  assert.deepEqual(contents(copy), { after: "ds2:row" });
+  assert.ok(after.incarnation > before.incarnation);
 });
 
-simTest("a member whose wall clock went back over a restart is heard all the same", (net) => {
+for (const [name, lost] of [
+  ["", false],
+  [", and whose disk was lost,", true],
+] as const) {
+  simTest(`a member whose wall clock went back over a restart${name} is heard all the same`, (net) => {
+    const { join } = stage(net);
+    const watcher = join("ds1", "ds");
+    const before = join("ds2", "ds");
+    net.run(100);
+    net.kill("ds2");
+    if (lost) net.corruptLogs("ds2");
+    net.setWall("ds2", -86_400_000);
+    const reborn = join("ds2", "ds");
+    net.run(3_000);
+    assert.equal(ids(watcher), "ds1 ds2");
+    assert.ok(reborn.incarnation > before.incarnation);
+    reborn.setPhase("serving");
+    net.run(100);
+    assert.equal(watcher.members()[1]?.phase, "serving");
+  });
+}
+
+simTest("of two members of one name the later one is told", (net) => {
+  const { join, carrier } = stage(net);
+  const later = join("ds2", "ds");
+  let told = 0;
+  later.onTwin(() => told++);
+  net.run(10);
+  const elsewhere = carrier.join("elsewhere", net.host("elsewhere", "127.0.4.1"), () => undefined);
+  const hello = (incarnation: number): Uint8Array =>
+    encodeFrame({ from: "ds2", incarnation, kind: "hello", id: 1, speaks: 1, role: "ds", phase: "serving", info: {}, heads: [] });
+  elsewhere.send("ds2", hello(later.incarnation - 1)); // may have been under way since an earlier life
+  net.run(5_000);
+  elsewhere.send("ds2", hello(later.incarnation + 1)); // came after this one, and is told itself
+  net.run(1_000);
+  assert.equal(told, 0);
+  for (let count = 0; count < 2; count++) elsewhere.send("ds2", hello(later.incarnation - 1));
+  net.run(1_000);
+  assert.equal(told, 1);
+});
+
+simTest("neighbours are ordered by measured delay", (net) => {
+  const { join } = stage(net, (from, to) => [from === "far" || to === "far" ? 30 : from === "near" || to === "near" ? 1 : 5]);
+  const [one] = ["ds1", "far", "middle", "near"].map((id) => join(id, "ds"));
+  join("web1", "web");
+  net.run(5_000);
+  assert.deepEqual(one?.neighbours("ds"), ["near", "middle", "far"]);
+});
+
+simTest("a member that is cut off is asked about: who still hears it, and since when (DESIGN §5, second opinion)", (net) => {
+  const cut = new Set(["ds1 ds3", "ds3 ds1"]);
+  const { join } = stage(net, (from, to) => (cut.has(`${from} ${to}`) ? [] : [1]));
+  const [one, , three] = ["ds1", "ds2", "ds3"].map((id) => join(id, "ds"));
+  net.run(8_000);
+  let hearers: readonly Hearer[] | undefined;
+  one?.whoHears("ds3", (all) => {
+    hearers = all;
+  });
+  net.run(1_500);
+  assert.deepEqual(
+    hearers?.map(({ member, incarnation, agoMs }) => [member, incarnation === three?.incarnation, agoMs < 1_500]),
+    [["ds2", true, true]],
+  );
+});
+
+simTest("the word dead reaches all, once each, and again those who come later; it is of one life alone", (net) => {
   const { join } = stage(net);
-  const watcher = join("ds1", "ds");
-  const copy = watcher.table<string>("t", ["ds"]);
-  join("ds2", "ds").table<string>("t", ["ds"]).put("before", "row", 1, 3_600);
-  net.run(100);
-  net.kill("ds2");
-  const reborn = join("ds2", "ds", -86_400_000);
-  reborn.table<string>("t", ["ds"]).put("after", "row", 1, 3_600);
-  net.run(3_000);
-  assert.equal(ids(watcher), "ds1 ds2");
-  assert.deepEqual(contents(copy), { after: "ds2:row" });
-  reborn.setPhase("serving");
-  net.run(100);
-  assert.equal(watcher.members()[1]?.phase, "serving");
+  const told: string[] = [];
+  const enter = (id: string): OverlayNode => {
+    const member = join(id, "ds");
+    member.onDead((dead) => told.push(`${id}: ${dead}`));
+    return member;
+  };
+  const [one, two] = ["ds1", "ds2"].map(enter);
+  const three = join("ds3", "ds");
+  net.run(1_000);
+  net.kill("ds3");
+  for (const member of [one, two]) member?.declareDead("ds3", three.incarnation);
+  net.run(1_000);
+  assert.deepEqual(told.sort(), ["ds1: ds3", "ds2: ds3"]);
+  assert.equal(one && ids(one), "ds1 ds2");
+  enter("ds4");
+  net.run(2_000);
+  assert.deepEqual(told.slice(2), ["ds4: ds3"]);
+  join("ds3", "ds");
+  net.run(2_000);
+  assert.equal(one && ids(one), "ds1 ds2 ds3 ds4");
+});
+
+simTest("a member that lives and hears that it was declared dead lives on under another incarnation", (net) => {
+  const { join } = stage(net);
+  const [one, two] = ["ds1", "ds2"].map((id) => join(id, "ds"));
+  assert.ok(one && two);
+  net.run(1_000);
+  const { incarnation } = two;
+  one.declareDead("ds2", incarnation);
+  net.run(2_000);
+  assert.ok(two.incarnation > incarnation);
+  assert.equal(ids(one), "ds1 ds2");
 });
 
 simTest("a cast reaches every other member of the role, once each, though the carrier repeats", (net) => {
@@ -202,32 +226,20 @@ simTest("a request that nobody handles fails as unknown-topic; one that is never
 simTest("what is no frame is counted and dropped, and so is what a stranger says", (net) => {
   const { carrier, join } = stage(net);
   const member = join("ds1", "ds");
+  net.run(10);
   const stranger = carrier.join("ds9", net.host("ds9", "127.0.2.3"), () => undefined);
   stranger.send("ds1", utf8("hello?"));
-  stranger.send("ds1", utf8(JSON.stringify({ v: 2, from: "ds9", incarnation: 1, kind: "bye" })));
-  stranger.send("ds1", utf8(JSON.stringify({ v: 1, from: "ds9", incarnation: 1, kind: "tell", id: 1, topic: "t", body: 1 })));
+  stranger.send("ds1", encodeFrame({ from: "ds9", incarnation: 1, kind: "bye" }).fill(2, 0, 1)); // of a later version
+  stranger.send("ds1", encodeFrame({ from: "ds9", incarnation: 1, kind: "tell", id: 1, topic: "t", body: 1 }));
   net.run(10);
   assert.equal(member.counters.badFrames, 2);
   assert.equal(member.counters.strangers, 1);
 });
 
-test("a topic has one responder, and a row's order is a number", () => {
-  const { join } = stage(simNetwork(1));
-  const member = join("ds1", "ds");
+test("a topic has one responder", () => {
+  const member = stage(simNetwork(1)).join("ds1", "ds");
   member.handle("topic", () => undefined);
   assert.throws(() => member.handle("topic", () => undefined), /topic has a responder/);
-  assert.throws(() => member.table<string>("t", ["ds"]).put("k", "v", Number.NaN, 1), RangeError);
-});
-
-test("whoever puts a row is told of it on a later turn", () => {
-  const net = simNetwork(1);
-  const table = stage(net).join("ds1", "ds").table<string>("t", ["ds"]);
-  const told: string[] = [];
-  table.onChange((key) => told.push(key));
-  table.put("k", "v", 1, 60);
-  assert.deepEqual(told, []);
-  net.run(1);
-  assert.deepEqual(told, ["k"]);
 });
 
 test("above overlayRequests a request times out at once, unsent", () => {
@@ -250,9 +262,10 @@ test("above overlayRecentMessages the oldest message is forgotten, above overlay
   let heard = 0;
   member.handle("t", () => heard++);
   const host = net.host("x", "127.0.3.1");
-  const say = (from: string, body: object): void =>
-    carrier.join(from, host, () => undefined).send("ds1", utf8(JSON.stringify({ v: 1, from, incarnation: 1, ...body })));
-  const hello = { kind: "hello", id: 1, speaks: 1, role: "ds", phase: "serving", info: {}, heads: {} };
+  net.run(10);
+  const say = (from: string, body: Body): void =>
+    carrier.join(from, host, () => undefined).send("ds1", encodeFrame({ from, incarnation: 1, ...body }));
+  const hello: Body = { kind: "hello", id: 1, speaks: 1, role: "ds", phase: "serving", info: {}, heads: [] };
   say("x", hello);
   for (let id = 0; id <= LIMITS.overlayRecentMessages; id++) say("x", { kind: "tell", id, topic: "t", body: 0 });
   for (const id of [1, 0]) say("x", { kind: "tell", id, topic: "t", body: 0 });

@@ -1,63 +1,72 @@
-import { Deadlines } from "#base/deadlines.ts";
+import { Deadlines, type Timed } from "#base/deadlines.ts";
 import { SAFE, type Ticket } from "#base/ticket.ts";
 import type { Clock } from "#host/host.ts";
-import { type Entry, Rows } from "./engine/rows.ts";
-import type { Json, MemberId, RoleName, Row, Table } from "./types.ts";
-import type { Piece } from "./wire/frame.ts";
+import { Rows } from "./engine/rows.ts";
+import type { Stream } from "./engine/streams.ts";
+import type { Copies, Json, MemberId, Row, Table } from "./types.ts";
 
 type Changed<V> = Parameters<Table<V & Json>["onChange"]>[0];
+interface Due extends Timed {
+  readonly due: number;
+}
+
+export interface TablePorts {
+  /** Whoever copies a row of that key: its one member, or empty for all. */
+  audienceOf(key: string, copies: Copies): MemberId;
+  /** Rows were written: to be sent, and safe by that ticket. Throws before the member is caught up. */
+  wrote(table: OverlayTable<Json>, stream: Stream): Ticket;
+}
 
 /**
- * A table on a clock: rows expire, own rows are cast, changes are told. A caller of `put` or `remove` is told of its own
- * change on a later turn; `get` shows it at once.
+ * A table on a clock: rows expire, own rows are handed to whoever sends them, changes are told. A caller of `put` or
+ * `remove` is told of its own change on a later turn; `get` shows it at once.
  */
 export class OverlayTable<V extends Json> implements Table<V> {
   readonly name: string;
-  readonly copiedTo: readonly RoleName[];
-  readonly rowsOfAll: Rows<V>;
+  copies: Copies;
+  readonly all: Rows<V>;
   readonly #clock: Clock;
-  readonly #wheel: Deadlines<Entry<V>>;
+  readonly #ports: TablePorts;
+  readonly #wheel: Deadlines<Due>;
   readonly #listeners: Changed<V>[] = [];
   #notices: Parameters<Changed<V>>[] = [];
-  #noticesDue = false;
 
   constructor(
     name: string,
-    copiedTo: readonly RoleName[],
+    copies: Copies,
     clock: Clock,
-    owner: { readonly id: MemberId; readonly epoch: number; cast(piece: Piece): void },
+    self: { readonly id: MemberId; readonly life: number },
+    ports: TablePorts,
   ) {
     this.name = name;
-    this.copiedTo = copiedTo;
+    this.copies = copies;
     this.#clock = clock;
-    this.#wheel = new Deadlines<Entry<V>>(clock, (entry) => this.rowsOfAll.expire(entry));
-    this.rowsOfAll = new Rows<V>(owner.id, owner.epoch, {
-      announce: (entry) => owner.cast(this.rowsOfAll.pieceOf(entry, clock.nowMs())),
+    this.#ports = ports;
+    this.#wheel = new Deadlines<Due>(clock, ({ due }, nowMs) => this.all.expire(due, nowMs));
+    this.all = new Rows<V>(name, self.id, self.life, {
+      isWatched: () => this.#listeners.length > 0,
       changed: (...notice) => this.#notice(notice),
-      wake: (entry) => this.#wheel.set(entry, entry.expiresAtMs),
-      forget: (entry) => this.#wheel.delete(entry),
+      wake: (due, atMs) => this.#wheel.set({ due, wheelAtMs: Infinity }, atMs),
     });
   }
 
   put(key: string, value: V, order: number, lifetimeSec: number): Ticket {
-    if (Number.isNaN(order) || Number.isNaN(lifetimeSec)) throw new RangeError(`Cannot put ${key} into ${this.name}: NaN`);
-    this.rowsOfAll.put(key, value, order, this.#clock.nowMs() + lifetimeSec * 1_000);
-    return SAFE;
+    const audience = this.#ports.audienceOf(key, this.copies);
+    return this.#wrote(this.all.put(key, value, order, lifetimeSec * 1_000, audience, this.#clock.nowMs()));
   }
-
   remove(key: string): Ticket {
-    this.rowsOfAll.remove(key);
-    return SAFE;
+    const stream = this.all.remove(key, this.#ports.audienceOf(key, this.copies), this.#clock.nowMs());
+    return stream ? this.#wrote(stream) : SAFE;
   }
-
   get(key: string): Row<V> | undefined {
-    return this.rowsOfAll.get(key);
+    return this.all.get(key);
   }
-
+  under(group: string): readonly Row<V>[] {
+    return this.all.under(group);
+  }
   rows(): Iterable<Row<V>> {
-    return this.rowsOfAll.rows();
+    return this.all.rows();
   }
-
   onChange(changed: Changed<V>): void {
     this.#listeners.push(changed);
   }
@@ -67,15 +76,15 @@ export class OverlayTable<V extends Json> implements Table<V> {
     this.#wheel.clear();
   }
 
-  #notice(notice: Parameters<Changed<V>>): void {
-    this.#notices.push(notice);
-    if (this.#noticesDue) return;
-    this.#noticesDue = true;
-    this.#clock.timer(this.#clock.nowMs(), () => this.#tell());
+  #wrote(stream: Stream): Ticket {
+    return this.#ports.wrote(this as unknown as OverlayTable<Json>, stream);
   }
 
+  #notice(notice: Parameters<Changed<V>>): void {
+    this.#notices.push(notice);
+    if (this.#notices.length === 1) this.#clock.timer(this.#clock.nowMs(), () => this.#tell());
+  }
   #tell(): void {
-    this.#noticesDue = false;
     const notices = this.#notices;
     this.#notices = [];
     for (const notice of notices) for (const changed of this.#listeners) changed(...notice);

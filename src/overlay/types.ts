@@ -2,6 +2,7 @@
 import type { Ticket } from "#base/ticket.ts";
 
 export type RoleName = "ds" | "presence" | "registration" | "recovery" | "dsm" | "broker" | "edge" | "web";
+export const ROLES: readonly RoleName[] = ["ds", "presence", "registration", "recovery", "dsm", "broker", "edge", "web"];
 /** A member's name in the whole operator's network, e.g. "ds1". */
 export type MemberId = string;
 
@@ -30,6 +31,8 @@ export interface Overlay {
   /** Tells of members that came, changed or went. */
   onMembers(changed: (member: Member, change: "joined" | "changed" | "left") => void): void;
   setPhase(phase: Member["phase"]): void;
+  /** Calls back once the own log is read and what present members have is copied: before that nothing can be put. */
+  whenCaughtUp(then: () => void): void;
   /** One-way, may be lost. */
   send(to: MemberId, topic: string, body: Json): void;
   /** One-way to every other member of the role. */
@@ -38,9 +41,30 @@ export interface Overlay {
   request(to: MemberId, topic: string, body: Json, answered: (reply: Reply) => void, timeoutMs?: number): void;
   /** Takes `send`, `cast` and `request` of a topic; one responder a topic. */
   handle(topic: string, responder: Responder): void;
-  /** The table of that name; the same object for the same name. `copiedTo`: which roles hold copies of all rows. */
-  table<V extends Json>(name: string, copiedTo: readonly RoleName[]): Table<V>;
+  /** The table of that name; the same object for the same name. */
+  table<V extends Json>(name: string, copies: Copies): Table<V>;
+  /** Other present members of the role, the nearest by measured delay first. */
+  neighbours(role: RoleName): readonly MemberId[];
+  /** The question behind the second opinion: which present members heard of that one, and how long ago. */
+  whoHears(id: MemberId, answered: (hearers: readonly Hearer[]) => void): void;
+  /** Declares one life of a member dead; all are told, once each (DESIGN §5, "Dead"). */
+  declareDead(id: MemberId, incarnation: number): void;
+  onDead(dead: (id: MemberId, incarnation: number) => void): void;
   leave(): void;
+}
+
+/** Who copies a table: all members of these roles, or of each row the first in rendezvous order that is not its owner. */
+export interface Copies {
+  readonly roles: readonly RoleName[];
+  readonly to: "all" | "one";
+}
+export const copiedTo = (...roles: readonly RoleName[]): Copies => ({ roles, to: "all" });
+
+export interface Hearer {
+  readonly member: MemberId;
+  /** The life of the other that it hears. */
+  readonly incarnation: number;
+  readonly agoMs: number;
 }
 
 export interface Row<V> {
@@ -50,17 +74,23 @@ export interface Row<V> {
   readonly order: number;
   /** Raised by whoever takes over from a dead owner. */
   readonly term: number;
-  /** Ends at this time of the local monotonic clock; Infinity = until removed. */
+  /** Ends at this time of the local monotonic clock. */
   readonly expiresAtMs: number;
   readonly value: V;
 }
 
 /** A map of rows with one writer each; its owner is the server that answered the last 2xx for it. */
 export interface Table<V extends Json> {
-  /** Writes a row that this member owns from now on; the ticket is safe when the row may be promised. */
+  /**
+   * Writes a row that this member owns from now on; the ticket is safe when the row may be promised: it is on the own disk
+   * and on that of one other member. Lifetime: up to `LIMITS.overlayLifetimeSec`. Throws before the member is caught up.
+   */
   put(key: string, value: V, order: number, lifetimeSec: number): Ticket;
   remove(key: string): Ticket;
   get(key: string): Row<V> | undefined;
+  /** Rows whose keys are `group`, or begin with it and a space. */
+  under(group: string): readonly Row<V>[];
+  /** Reads all of them. */
   rows(): Iterable<Row<V>>;
   /** A row of any owner appeared or changed (`row` given), or went or expired (`undefined`). */
   onChange(changed: (key: string, row: Row<V> | undefined, before: Row<V> | undefined) => void): void;

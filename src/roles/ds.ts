@@ -3,6 +3,7 @@ import { Deadlines, type Timed } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
 import { CLIENT_TYPE, CopsPep, copsKey } from "#cops/index.ts";
 import type { Host, Timer } from "#host/host.ts";
+import { copiedTo, type Json, type Table } from "#overlay/types.ts";
 import type { RegistrationPushes, RegistrationTopics } from "#registration/types.ts";
 import {
   type Binding,
@@ -118,8 +119,8 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
   const answering = records.recording(calls);
   const alarms = new Deadlines<Alarm>(host, ({ ring }) => ring());
   const hostName = `${config.id}.${config.domain}`;
-  const onAir = overlay.table<OnAir>("channels", ["ds", "web"]);
-  const bindings = overlay.table<Binding>("bindings", ["ds"]);
+  const onAir = overlay.table<OnAir>("channels", copiedTo("ds", "web"));
+  const bindings = overlay.table<Binding>("bindings", copiedTo("ds"));
   const isHere = (uri: SipUri): boolean =>
     uri.host === config.domain || uri.host === hostName || sip.isOwn(uri.host, portOf(uri));
   const registrar = new Registrar(
@@ -136,7 +137,7 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     admission,
     directory,
     onAir,
-    sessions: overlay.table<Session>("sessions", ["ds"]),
+    sessions: overlay.table<Session>("sessions", copiedTo("ds")),
     peers: peerPort(context, config.domain, {
       bindings,
       location: registrar.location,
@@ -203,10 +204,12 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     }),
     isHere,
     domain: config.domain,
+    isReady: () => overlay.self.phase !== "joining",
     isPeer: (request) => ports.peers.isPeer(request),
     tag: () => hex(host.random(8)),
   });
   addTransports(sip, context, config);
+  overlay.whenCaughtUp(() => forgetCalls(config.id, [onAir, ports.sessions]));
   const stopLearning = learnSubscribers(context, directory);
   return {
     id: config.id,
@@ -234,6 +237,11 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
       });
     },
   };
+}
+
+/** What an earlier run of this server had on the line is gone with it. */
+function forgetCalls(id: string, tables: readonly Table<Json>[]): void {
+  for (const table of tables) for (const { key, owner } of table.rows()) if (owner === id) table.remove(key);
 }
 
 /** A reservation's own name: from the SIP session's Call-ID and the caller's tag (PROTOCOL §7). */
@@ -273,6 +281,6 @@ function learnSubscribers({ host, overlay, log }: RoleContext, directory: Direct
       later(LOOK_EVERY_MS);
     });
   };
-  catchUp();
+  overlay.whenCaughtUp(() => catchUp());
   return () => timer?.cancel();
 }

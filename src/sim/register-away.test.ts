@@ -1,5 +1,6 @@
 /** REGISTER at a DS that is not the user's home (PROTOCOL §9; RFC 3327, RFC 5626 §5, §6): Bob's home is ds1, he is at ds2. */
 import assert from "node:assert/strict";
+import { copiedTo } from "#overlay/types.ts";
 import type { Binding } from "#sip/index.ts";
 import { testFlows } from "./flow-stage.ts";
 import { Asker, Phone, type PhoneOptions } from "./phone.ts";
@@ -28,7 +29,7 @@ function stage(net: SimNetwork, options: PhoneOptions = {}): { w: World; bob: Ph
 /** What ds1 and ds2 each know of Bob's contacts: whose row it is, and how many hops its Path has. */
 const known = (w: World): string[][] =>
   ["ds1", "ds2"].map((member) => {
-    const rows = w.operator.overlays.get(member)?.table<Binding>("bindings", ["ds"]).rows() ?? [];
+    const rows = w.operator.overlays.get(member)?.table<Binding>("bindings", copiedTo("ds")).rows() ?? [];
     return [...rows]
       .filter(({ value }) => value.aor.startsWith("sip:bob@"))
       .map(({ owner, value }) => `${owner} ${value.path.length}`);

@@ -4,11 +4,12 @@ import type { DigestAlgorithm, Host } from "../host.ts";
 import { type HostCounters, hostCounters } from "./counters.ts";
 import { NodeDatagrams } from "./datagrams.ts";
 import { NodeLog } from "./log.ts";
+import { MemoryLog } from "./memory-log.ts";
 import { connectMessages, listenMessages } from "./messages.ts";
 import { connectStream, listenStreams } from "./streams.ts";
 
 export interface NodeHostOptions {
-  /** Where logs are kept, made when missing; without it `log` throws. */
+  /** Where logs are kept, made when missing; without it nothing is. */
   readonly logDirectory?: string;
 }
 export interface NodeHost extends Host {
@@ -33,10 +34,8 @@ export function nodeHost(options: NodeHostOptions = {}): NodeHost {
     connect: (to, streamOptions, handlers) => connectStream(to, streamOptions, handlers, counters),
     listenMessages: (bind, listenOptions, handlers) => listenMessages(bind, listenOptions, handlers, counters),
     connectMessages: (url, connectOptions, handlers) => connectMessages(url, connectOptions, handlers, counters),
-    log: (name) => {
-      if (options.logDirectory === undefined) throw new Error(`Cannot open log ${name}: no log directory is set`);
-      return new NodeLog(options.logDirectory, name, counters);
-    },
+    log: (name) =>
+      options.logDirectory === undefined ? new MemoryLog() : new NodeLog(options.logDirectory, name, counters),
   };
 }
 

@@ -3,10 +3,10 @@ import type { TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { text, utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
-import type { Clock } from "#host/host.ts";
+
 import type { Carrier, CarrierPort } from "../carrier.ts";
-import { OverlayNode } from "../node.ts";
-import type { Json, MemberId, Overlay, Reply, RoleName } from "../types.ts";
+import { type MemberHost, OverlayNode } from "../node.ts";
+import { copiedTo, type Json, type MemberId, type Overlay, type Reply, type RoleName } from "../types.ts";
 import { faulty } from "./faulty.ts";
 import type { Fate } from "./in-process.ts";
 
@@ -103,12 +103,12 @@ export const CONFORMANCE: readonly ConformanceCase[] = [
     name: "a row appears, changes and goes at every member that copies the table",
     *script({ join }) {
       const [owner, copy, stranger] = [join("ds1", "ds"), join("ds2", "ds"), join("web1", "web")];
-      const [table, copied, strange] = [owner, copy, stranger].map((one) => one.table<{ n: number }>("numbers", ["ds"]));
+      const [table, copied, strange] = [owner, copy, stranger].map((one) => one.table<{ n: number }>("numbers", copiedTo("ds")));
       assert.ok(table && copied && strange);
       const told: string[] = [];
       copied.onChange((key, row, before) => told.push(`${key} ${before?.value.n} → ${row?.value.n}`));
       yield () => ids(owner) === "ds1 ds2 web1";
-      assert.equal(table.put("k", { n: 1 }, 1, 60).safe, true);
+      assert.equal(table.put("k", { n: 1 }, 1, 60).safe, false, "not before it is on the disk");
       assert.equal(table.get("k")?.value.n, 1);
       yield () => copied.get("k")?.value.n === 1;
       table.put("k", { n: 2 }, 2, 60);
@@ -118,18 +118,23 @@ export const CONFORMANCE: readonly ConformanceCase[] = [
       yield () => told.length === 3;
       assert.deepEqual(told, ["k undefined → 1", "k 1 → 2", "k 2 → undefined"]);
       assert.equal(strange.get("k"), undefined);
-      assert.equal(owner.table("numbers", ["ds"]), table, "the same object for the same name");
+      assert.equal(owner.table("numbers", copiedTo("ds")), table, "the same object for the same name");
     },
   },
   {
     name: "whoever comes later is sent what was written before, and what was written for a table it opens later",
     *script({ join }) {
       const owner = join("ds1", "ds");
-      const table = owner.table<string>("early", ["ds"]);
+      let isReady = false;
+      owner.whenCaughtUp(() => {
+        isReady = true;
+      });
+      yield () => isReady;
+      const table = owner.table<string>("early", copiedTo("ds"));
       for (let at = 0; at < 500; at++) table.put(`key ${at}`, "x".repeat(400), 1, 3_600);
       const late = join("ds2", "ds");
       yield () => ids(late) === "ds1 ds2";
-      const copied = late.table<string>("early", ["ds"]);
+      const copied = late.table<string>("early", copiedTo("ds"));
       yield () => [...copied.rows()].length === 500;
       assert.equal(copied.get("key 499")?.owner, "ds1");
     },
@@ -218,28 +223,28 @@ type MemberPlaces = (id: MemberId) => Carrier;
 /** A test on real time for each case; `withPlaces` makes carriers of their own for each. The test around them is concurrent. */
 export async function testCarrier(
   t: TestContext,
-  clock: Clock,
+  host: MemberHost,
   withPlaces: (body: (places: Places) => Promise<void>) => Promise<void>,
 ): Promise<void> {
   const each = (name: string, body: (places: Places) => Promise<void>): Promise<void> => t.test(name, () => withPlaces(body));
   await Promise.all([
-    ...CARRIER_CONFORMANCE.map(({ name, script }) => each(name, (places) => play(script(carrierStage(places, clock))))),
+    ...CARRIER_CONFORMANCE.map(({ name, script }) => each(name, (places) => play(script(carrierStage(places, host))))),
     ...CONFORMANCE.flatMap(({ name, script }) => [
-      each(`fair weather: ${name}`, (places) => playOverlay(script, placed(places), clock)),
-      each(`foul weather: ${name}`, (places) => playOverlay(script, placed(places.map((place) => faulty(place, FOUL))), clock)),
+      each(`fair weather: ${name}`, (places) => playOverlay(script, placed(places), host)),
+      each(`foul weather: ${name}`, (places) => playOverlay(script, placed(places.map((place) => faulty(place, FOUL))), host)),
     ]),
     each("two that are cut off from each other still hear a third, and once healed one another", (places) =>
-      playCut(places, clock),
+      playCut(places, host),
     ),
   ]);
 }
 
-async function playCut(places: Places, clock: Clock): Promise<void> {
+async function playCut(places: Places, host: MemberHost): Promise<void> {
   let isCut = false;
   const fate: Fate = (from, to) => (isCut && `${from}${to}` !== "ac" ? [] : [0]);
   const { join } = carrierStage(
     places.map((place) => faulty(place, fate)),
-    clock,
+    host,
   );
   const [a, b, c] = [join("a"), join("b"), join("c")];
   await play(met({ a, b, c }));
@@ -255,20 +260,20 @@ async function playCut(places: Places, clock: Clock): Promise<void> {
   assert.ok(!hears(b, "while cut") && !hears(b, "to all while cut"));
 }
 
-function carrierStage(places: Places, clock: Clock): CarrierStage {
+function carrierStage(places: Places, host: MemberHost): CarrierStage {
   const placeOf = placed(places);
   return {
     join: (id) => {
       const heard: string[] = [];
-      return { port: placeOf(id).join(id, clock, (frame) => void heard.push(text(frame))), heard };
+      return { port: placeOf(id).join(id, host, (frame) => void heard.push(text(frame))), heard };
     },
   };
 }
 
-async function playOverlay(script: ConformanceCase["script"], placeOf: MemberPlaces, clock: Clock): Promise<void> {
+async function playOverlay(script: ConformanceCase["script"], placeOf: MemberPlaces, host: MemberHost): Promise<void> {
   const joined: OverlayNode[] = [];
   const join: Stage["join"] = (id, role) => {
-    const overlay = new OverlayNode(placeOf(id), clock, { id, role, info: { name: id } });
+    const overlay = new OverlayNode(placeOf(id), host, { id, role, info: { name: id } });
     joined.push(overlay);
     return overlay;
   };

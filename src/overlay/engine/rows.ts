@@ -1,298 +1,362 @@
-import type { Timed } from "#base/deadlines.ts";
+import { text, utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Json, MemberId, Row } from "../types.ts";
-import type { Piece, Position, RowRecord } from "../wire/frame.ts";
-
-/** One owner's word on one key: a row, or with `value` undefined the mark of a removed one. */
-export interface Entry<V> extends Timed, Omit<Row<V>, "value"> {
-  readonly epoch: number;
-  readonly seq: number;
-  /** An earlier word of the same owner might live till then: so long this one, or a mark in its place, is kept. */
-  readonly keepUntilMs: number;
-  readonly value: V | undefined;
-}
-export const rowOf = <V>(entry: Entry<V> | undefined): Row<V> | undefined =>
-  entry?.value === undefined ? undefined : (entry as Row<V>);
-
-/** Of two owners' words on one key: higher order, then term, then owner id (DESIGN §5). */
-function beats(a: Entry<unknown>, b: Entry<unknown>): boolean {
-  if (a.order !== b.order) return a.order > b.order;
-  if (a.term !== b.term) return a.term > b.term;
-  return a.owner > b.owner;
-}
-
-/** All that one owner wrote and that has not expired. */
-class OwnerLog<V> {
-  epoch = 0;
-  /** Number of the last row written. */
-  head = 0;
-  /** Nothing up to this number is missing. */
-  seen = 0;
-  /** Rows of an earlier epoch are still held. */
-  stale = false;
-  /** One entry a key, in order of `seq` for own rows. */
-  readonly entries = new Map<string, Entry<V>>();
-}
+import { eachRecord, encodePiece, encodeRecord, type Piece, type RowRecord } from "../wire/piece.ts";
+import { Blocks, type RowFacts } from "./blocks.ts";
+import { DueLists } from "./due-lists.ts";
+import { KeyIndex } from "./key-index.ts";
+import { type Stream, type StreamName, Streams } from "./streams.ts";
 
 export interface RowsPorts<V> {
-  /** An own entry is new: to be sent to those who copy the table. */
-  announce(entry: Entry<V>): void;
+  /** Somebody is told of changes: a row is read for nobody else. */
+  isWatched(): boolean;
   changed(key: string, row: Row<V> | undefined, before: Row<V> | undefined): void;
-  /** `expire` is to be called once `expiresAtMs` has come. */
-  wake(entry: Entry<V>): void;
-  /** No longer. */
-  forget(entry: Entry<V>): void;
+  /** `expire(due)` is to be called once `atMs` has come. */
+  wake(due: number, atMs: number): void;
 }
 export interface RowsLimits {
   readonly rows: number;
-  readonly marks: number;
   readonly pieceBytes: number;
 }
-const LIMITS_OF_ROWS: RowsLimits = {
-  rows: LIMITS.overlayTableRows,
-  marks: LIMITS.overlayMarks,
-  pieceBytes: LIMITS.overlayPieceBytes,
-};
+const LIMITS_OF_ROWS: RowsLimits = { rows: LIMITS.overlayTableRows, pieceBytes: LIMITS.overlayPieceBytes };
+/** Above this share of its limit a table that dropped rows does not ask for them again. */
+const ROOM_AGAIN = 0.9;
+
+/** A piece of rows (`encodePiece`) of one stream. */
+export interface StreamPiece {
+  readonly stream: Stream;
+  /** Where the next piece begins. */
+  readonly last: number;
+  readonly isEnd: boolean;
+  readonly octets: Uint8Array;
+}
 
 /**
- * The rows of one table as this member knows them: the union of its owners' logs; the row of a key is the best that any
- * of them says. A log is made whole by its numbers alone, and the best is a function of the logs alone: so members with
- * the same logs agree. An owner whose row is beaten replaces it by a mark, or it would return when the winner expires.
+ * The rows of one table as this member knows them: one a key, the best that it has heard of. Better is the row of higher
+ * order, then term, then owner, then life and number of its writing (DESIGN §5), and no owner's later word is lower than
+ * its earlier one: that is one order over all words, so whoever heard the same words agrees, in whatever order they came.
+ * A row that went leaves a mark, kept until nothing that it beat can come back.
  */
 export class Rows<V extends Json> {
+  readonly #name: string;
   readonly #self: MemberId;
-  readonly #own: OwnerLog<V>;
-  readonly #logs = new Map<MemberId, OwnerLog<V>>();
-  readonly #best = new Map<string, Entry<V>>();
   readonly #ports: RowsPorts<V>;
   readonly #limits: RowsLimits;
-  #marks = 0; // own
-  #copies = 0; // entries of others
+  readonly #blocks = new Blocks();
+  readonly #index = new KeyIndex(this.#blocks);
+  readonly #streams = new Streams(this.#blocks);
+  readonly #due: DueLists;
+  #life: number;
+  /** Number of the last own row, over all audiences of this life. */
+  #seq = 0;
+  #own = 0;
+  #marks = 0;
   /** Rows of others that were refused or dropped because the table was full. */
   dropped = 0;
 
-  constructor(self: MemberId, epoch: number, ports: RowsPorts<V>, limits = LIMITS_OF_ROWS) {
+  constructor(name: string, self: MemberId, life: number, ports: RowsPorts<V>, limits = LIMITS_OF_ROWS) {
+    this.#name = name;
     this.#self = self;
+    this.#life = life;
     this.#ports = ports;
     this.#limits = limits;
-    this.#own = this.#log(self);
-    this.#own.epoch = epoch;
+    this.#due = new DueLists(this.#blocks, (due, atMs) => ports.wake(due, atMs));
   }
 
-  get position(): Position {
-    return { epoch: this.#own.epoch, seq: this.#own.head };
+  /** `own`: rows and marks of this member, in whichever life. `octets`: what all take in memory. */
+  get counts(): { readonly rows: number; readonly marks: number; readonly own: number; readonly octets: number } {
+    const { count, usedOctets } = this.#blocks;
+    return { rows: count - this.#marks, marks: this.#marks, own: this.#own, octets: usedOctets };
+  }
+  streams(): readonly Stream[] {
+    return this.#streams.all();
+  }
+  stream(name: StreamName): Stream | undefined {
+    return this.#streams.get(name);
   }
 
   get(key: string): Row<V> | undefined {
-    return rowOf(this.#best.get(key));
+    return this.#rowAt(this.#index.find(utf8(key)));
+  }
+  /** Rows whose keys are `group`, or begin with it and a space. */
+  under(group: string): readonly Row<V>[] {
+    return this.#index.group(utf8(group)).flatMap((block) => this.#rowAt(block) ?? []);
+  }
+  /** Reads them all. */
+  rows(): readonly Row<V>[] {
+    return this.#streams.all().flatMap((stream) => [...stream.above(0)].flatMap((block) => this.#rowAt(block) ?? []));
   }
 
-  *rows(): Iterable<Row<V>> {
-    for (const entry of this.#best.values()) if (entry.value !== undefined) yield entry as Row<V>;
+  /** This member writes under a new incarnation from now on. */
+  raiseLife(life: number): void {
+    this.#life = life;
+    this.#seq = 0;
   }
 
-  /** Writes an own row that beats whatever is known of the key: where `order` does not, order and term are raised. */
-  put(key: string, value: V, order: number, expiresAtMs: number): void {
-    this.#write(key, value, order, expiresAtMs);
+  /**
+   * Writes an own row that beats whatever is known of the key: where `order` does not, order and term are raised. Throws
+   * RangeError for a key, value, order or lifetime out of its limits.
+   */
+  put(key: string, value: V, order: number, lifetimeMs: number, audience: MemberId, nowMs: number): Stream {
+    const octets = utf8(JSON.stringify(value));
+    const { overlayValueBytes, overlayLifetimeSec } = LIMITS;
+    if (octets.length > overlayValueBytes) throw new RangeError(`Cannot put ${key}: its value has ${octets.length} octets`);
+    if (!(lifetimeMs <= overlayLifetimeSec * 1_000)) throw new RangeError(`Cannot put ${key}: it would live ${lifetimeMs} ms`);
+    if (!(Math.abs(order) <= Number.MAX_SAFE_INTEGER)) throw new RangeError(`Cannot put ${key}: its order is ${order}`);
+    return this.#write(utf8(key), octets, order, nowMs + lifetimeMs, audience);
   }
 
-  /** The mark lives as long as the row would have, or any before it. */
-  remove(key: string): void {
-    const held = this.#best.get(key);
-    if (held?.value !== undefined) this.#write(key, undefined, held.order, held.expiresAtMs);
+  /** Undefined where there is nothing to remove. */
+  remove(key: string, audience: MemberId, nowMs: number): Stream | undefined {
+    const octets = utf8(key);
+    const held = this.#index.find(octets);
+    if (held === 0 || this.#blocks.isMark(held)) return undefined;
+    return this.#write(octets, undefined, this.#blocks.get(held, "order"), nowMs, audience);
   }
 
-  /** Its time has come. */
-  expire(entry: Entry<V>): void {
-    if (entry.owner === this.#self && entry.value !== undefined && entry.keepUntilMs > entry.expiresAtMs) this.#mark(entry);
-    else this.#drop(entry);
-  }
-
-  /** This member's numbering starts anew: whoever holds rows of an earlier epoch asks for all. */
-  raiseEpoch(epoch: number): void {
-    this.#own.epoch = Math.max(this.#own.epoch, epoch);
-  }
-
-  epochOf(owner: MemberId): number {
-    return this.#logs.get(owner)?.epoch ?? 0;
-  }
-
-  /** What `merge` is to be given next of that owner's rows; undefined when nothing is missing. */
-  missing(owner: MemberId): { readonly epoch: number; readonly after: number } | undefined {
-    const log = this.#logs.get(owner);
-    return log !== undefined && log.seen < log.head ? { epoch: log.epoch, after: log.seen } : undefined;
-  }
-
-  /** An owner said how far it is. False for what it said in an earlier epoch. */
-  learn(owner: MemberId, { epoch, seq }: Position): boolean {
-    const log = this.#log(owner);
-    if (epoch < log.epoch) return false;
-    if (epoch > log.epoch) {
-      log.epoch = epoch;
-      log.seen = log.head = 0;
-      log.stale = true;
+  /** Writes own rows anew whose audience is another than before. */
+  readdress(audienceOf: (key: string) => MemberId): void {
+    for (const stream of this.#streams.all()) {
+      if (stream.owner !== this.#self) continue;
+      for (const block of [...stream.above(0)]) {
+        const audience = audienceOf(text(this.#blocks.key(block)));
+        if (audience !== stream.audience) this.#writeAgain(block, audience);
+      }
     }
-    log.head = Math.max(log.head, seq);
-    this.#sweep(log);
+  }
+
+  /** What was written and not yet handed out, as pieces. */
+  *unsent(nowMs: number): Iterable<StreamPiece> {
+    for (const stream of this.#streams.all()) {
+      while (this.#isOwnLife(stream) && stream.sent < stream.head) {
+        const piece = this.#pieceAfter(stream, stream.sent, nowMs);
+        stream.sent = piece.last;
+        yield piece;
+      }
+    }
+  }
+
+  /** Somebody said that rows up to that number were written. */
+  learn(name: StreamName, head: number): void {
+    const stream = head === 0 || this.#isOwnLife(name) ? undefined : this.#streams.open(name);
+    if (stream) stream.head = Math.max(stream.head, head);
+  }
+
+  /**
+   * Takes a piece that is in order, of which `sinceMs` have passed. True when it brought anything that a log should keep.
+   * What lives longer than a row may is cut to that.
+   */
+  merge({ head, records }: Piece, nowMs: number, sinceMs = 0): boolean {
+    const stream = this.#isOwnLife(head) ? undefined : this.#streams.open(head);
+    if (stream === undefined) return false;
+    let isNews = false;
+    for (const record of eachRecord(records)) if (this.#take(stream, record, nowMs, sinceMs)) isNews = true;
+    stream.head = Math.max(stream.head, head.through);
+    if (head.after > stream.seen || head.through <= stream.seen) return isNews;
+    stream.seen = head.through;
     return true;
   }
 
-  merge(owner: MemberId, piece: Piece, nowMs: number): void {
-    if (!this.learn(owner, { epoch: piece.epoch, seq: piece.head })) return;
-    const log = this.#log(owner);
-    for (const row of piece.rows) this.#take(owner, log, row, nowMs);
-    if (piece.after <= log.seen) log.seen = Math.max(log.seen, piece.through);
-    this.#sweep(log);
+  /** The rows of a stream numbered above `after`, as many as one piece holds; undefined where they are not all here. */
+  piece(name: StreamName, after: number, nowMs: number): StreamPiece | undefined {
+    const stream = this.#streams.get(name);
+    return stream && !stream.isLossy ? this.#pieceAfter(stream, after, nowMs) : undefined;
   }
 
-  /** Own rows numbered above `after`, as many as one piece holds. Of another epoch's position nothing is known: from 0. */
-  piece(epoch: number, after: number, nowMs: number): Piece {
-    const own = this.#own;
-    const from = epoch === own.epoch ? after : 0;
-    const rows: RowRecord[] = [];
+  /** All that a log needs in place of what it has, a piece at a time. Rows may come and go meanwhile: the log has them behind. */
+  *snapshot(nowMs: () => number): Iterable<Uint8Array> {
+    for (const stream of this.#streams.all()) {
+      for (let after = 0, isEnd = false; !isEnd; ) {
+        const piece = this.#pieceAfter(stream, after, nowMs());
+        yield piece.octets;
+        ({ last: after, isEnd } = piece);
+      }
+    }
+  }
+
+  /** Streams that lost rows for want of room are asked for anew once there is room. */
+  forgive(): void {
+    if (this.#blocks.count > ROOM_AGAIN * this.#limits.rows) return;
+    for (const stream of this.#streams.all()) {
+      if (!stream.isLossy) continue;
+      stream.isLossy = false;
+      stream.seen = 0;
+    }
+  }
+
+  /** Rows and marks whose time has come, of those that `wake` named. */
+  expire(due: number, nowMs: number): void {
+    this.#due.take(due, (block) => {
+      const before = this.#watched(block);
+      const facts = this.#blocks.facts(block);
+      if (this.#blocks.isMark(block) || facts.keepUntilMs <= nowMs) this.#drop(block);
+      else this.#place(block, this.#blocks.key(block), undefined, facts);
+      this.#tell(before?.key, undefined, before);
+    });
+  }
+
+  #isOwnLife({ owner, life }: StreamName): boolean {
+    return owner === this.#self && life === this.#life;
+  }
+
+  #write(key: Uint8Array, value: Uint8Array | undefined, order: number, endsAtMs: number, audience: MemberId): Stream {
+    if (key.length > LIMITS.overlayKeyBytes) throw new RangeError(`Cannot put ${text(key)}: it has ${key.length} octets`);
+    const held = this.#index.find(key);
+    const rival = held === 0 ? undefined : this.#blocks.facts(held);
+    const isHigher = rival === undefined || order > rival.order;
+    const isOwn = rival !== undefined && this.#streams.at(rival.stream).owner === this.#self;
+    const term = rival === undefined || isHigher || isOwn ? (rival?.term ?? 0) : Math.min(rival.term + 1, LIMITS.overlayTerm);
+    const keepUntilMs = Math.max(endsAtMs + LIMITS.overlayMarkMs, rival?.keepUntilMs ?? 0);
+    const facts = { order: isHigher ? order : rival.order, term, endsAtMs, keepUntilMs };
+    return this.#writeAs(held, key, value, facts, audience);
+  }
+  #writeAgain(block: number, audience: MemberId): void {
+    this.#writeAs(block, this.#blocks.key(block), this.#valueAt(block), this.#blocks.facts(block), audience);
+  }
+
+  #writeAs(
+    held: number,
+    key: Uint8Array,
+    value: Uint8Array | undefined,
+    facts: Omit<RowFacts, "stream" | "seq">,
+    audience: MemberId,
+  ): Stream {
+    const stream = this.#streams.open({ owner: this.#self, life: this.#life, audience });
+    if (!stream) throw new RangeError(`Cannot write to ${this.#name}: it has too many streams`);
+    const before = this.#watched(held);
+    const seq = ++this.#seq;
+    stream.head = stream.seen = seq;
+    const block = this.#place(held, key, value, { ...facts, stream: stream.index, seq });
+    this.#makeRoom();
+    this.#tell(before?.key ?? key, block, before);
+    return stream;
+  }
+
+  #take(stream: Stream, record: RowRecord, nowMs: number, sinceMs: number): boolean {
+    const lifeMs = LIMITS.overlayLifetimeSec * 1_000;
+    const leftMs = Math.min(Math.max(0, record.leftMs - sinceMs), lifeMs);
+    const keepMs = Math.min(record.keepMs - sinceMs, lifeMs + LIMITS.overlayMarkMs);
+    if (keepMs <= 0) return false;
+    const { key, seq, order, term } = record;
+    const held = this.#index.find(key);
+    const facts = { stream: stream.index, seq, order, term, endsAtMs: nowMs + leftMs, keepUntilMs: nowMs + keepMs };
+    if (held !== 0 && !this.#beats(facts, this.#blocks.facts(held))) {
+      this.#keepUntil(held, facts.keepUntilMs);
+      return false;
+    }
+    if (held === 0 && this.#blocks.count >= this.#limits.rows && stream.owner !== this.#self) {
+      this.dropped++;
+      stream.isLossy = true;
+      return false;
+    }
+    const before = this.#watched(held);
+    const keepUntilMs = Math.max(facts.keepUntilMs, held === 0 ? 0 : this.#blocks.get(held, "keepUntilMs"));
+    const block = this.#place(held, key, leftMs > 0 ? record.value : undefined, { ...facts, keepUntilMs });
+    this.#tell(before?.key ?? key, block, before);
+    return true;
+  }
+
+  #beats(one: RowFacts, other: RowFacts): boolean {
+    if (one.order !== other.order) return one.order > other.order;
+    if (one.term !== other.term) return one.term > other.term;
+    const [mine, its] = [this.#streams.at(one.stream), this.#streams.at(other.stream)];
+    if (mine.owner !== its.owner) return mine.owner > its.owner;
+    if (mine.life !== its.life) return mine.life > its.life;
+    return one.seq > other.seq;
+  }
+
+  #keepUntil(block: number, atMs: number): void {
+    if (atMs <= this.#blocks.get(block, "keepUntilMs")) return;
+    this.#due.delete(block);
+    this.#blocks.set(block, "keepUntilMs", atMs);
+    this.#due.add(block);
+  }
+
+  /** In the place of `held`, or as a new key where that is 0. The octets of key and value are copied. */
+  #place(held: number, key: Uint8Array, value: Uint8Array | undefined, facts: RowFacts): number {
+    const block = this.#blocks.make(key, value, facts);
+    if (held === 0) this.#index.add(block);
+    else {
+      this.#index.replace(held, block);
+      this.#unlink(held);
+    }
+    this.#streams.at(facts.stream).add(block);
+    this.#due.add(block);
+    this.#count(block, 1);
+    return block;
+  }
+  #drop(block: number): void {
+    this.#index.delete(block);
+    this.#unlink(block);
+  }
+  #unlink(block: number): void {
+    this.#due.delete(block);
+    this.#streams.at(this.#blocks.stream(block)).delete(block);
+    this.#count(block, -1);
+    this.#blocks.free(block);
+  }
+  #count(block: number, by: 1 | -1): void {
+    if (this.#blocks.isMark(block)) this.#marks += by;
+    if (this.#streams.at(this.#blocks.stream(block)).owner === this.#self) this.#own += by;
+  }
+
+  /** Own rows are never dropped: others' make way, the oldest of a stream first [B2]. */
+  #makeRoom(): void {
+    while (this.#blocks.count > this.#limits.rows) {
+      const stream = this.#streams.all().find(({ owner, count }) => owner !== this.#self && count > 0);
+      if (!stream) return;
+      const before = this.#watched(stream.first);
+      stream.isLossy = true;
+      this.dropped++;
+      this.#drop(stream.first);
+      this.#tell(before?.key, undefined, before);
+    }
+  }
+
+  #pieceAfter(stream: Stream, after: number, nowMs: number): StreamPiece {
+    const records: Uint8Array[] = [];
     let octets = 0;
-    let through = own.head;
-    for (const entry of own.entries.values()) {
-      if (entry.seq <= from) continue;
-      const row = recordOf(entry, nowMs);
-      octets += JSON.stringify(row).length;
-      if (rows.length > 0 && octets > this.#limits.pieceBytes) {
-        through = rows.at(-1)?.seq ?? from;
+    let last = Math.max(after, stream.seen);
+    let isEnd = true;
+    for (const block of stream.above(after)) {
+      const record = this.#recordOf(block, nowMs);
+      octets += record.length;
+      isEnd = records.length === 0 || octets <= this.#limits.pieceBytes;
+      if (!isEnd) {
+        const before = this.#blocks.prev(block, "stream");
+        last = this.#blocks.get(before, "seq");
+        stream.pause(before, last);
         break;
       }
-      rows.push(row);
+      records.push(record);
     }
-    return { epoch: own.epoch, after: from, through, head: own.head, rows };
+    const { owner, life, audience } = stream;
+    const head = { table: this.#name, owner, life, audience, after, through: Math.min(last, stream.seen) };
+    return { stream, last, isEnd, octets: encodePiece(head, records) };
+  }
+  #recordOf(block: number, nowMs: number): Uint8Array {
+    const { seq, order, term, endsAtMs, keepUntilMs } = this.#blocks.facts(block);
+    const value = this.#valueAt(block);
+    const times = { leftMs: value ? endsAtMs - nowMs : 0, keepMs: keepUntilMs - nowMs };
+    return encodeRecord({ key: this.#blocks.key(block), seq, order, term, ...times, value });
   }
 
-  /** One own entry as the piece that follows the one before it. */
-  pieceOf(entry: Entry<V>, nowMs: number): Piece {
-    const { epoch, seq } = entry;
-    return { epoch, after: seq - 1, through: seq, head: seq, rows: [recordOf(entry, nowMs)] };
+  #valueAt(block: number): Uint8Array | undefined {
+    return this.#blocks.isMark(block) ? undefined : this.#blocks.value(block);
   }
-
-  #log(owner: MemberId): OwnerLog<V> {
-    const known = this.#logs.get(owner);
-    if (known) return known;
-    const log = new OwnerLog<V>();
-    this.#logs.set(owner, log);
-    return log;
+  #rowAt(block: number): Row<V> | undefined {
+    if (block === 0 || this.#blocks.isMark(block)) return undefined;
+    const { stream, order, term, endsAtMs: expiresAtMs } = this.#blocks.facts(block);
+    const value = JSON.parse(text(this.#blocks.value(block))) as V;
+    return { key: text(this.#blocks.key(block)), owner: this.#streams.at(stream).owner, order, term, expiresAtMs, value };
   }
-
-  #write(key: string, value: V | undefined, order: number, expiresAtMs: number): void {
-    const before = this.#own.entries.get(key);
-    const keepUntilMs = Math.max(expiresAtMs, before?.keepUntilMs ?? 0);
-    const endsAtMs = value === undefined ? keepUntilMs : expiresAtMs;
-    const own = { key, owner: this.#self, expiresAtMs: endsAtMs, keepUntilMs, value, ...this.#nextPlace() };
-    const plain: Entry<V> = { ...own, order, term: before?.term ?? 0 };
-    const rival = this.#bestOf(key, this.#own);
-    const entry = rival && !beats(plain, rival) ? { ...own, order: rival.order, term: rival.term + 1 } : plain;
-    this.#writeOwn(entry);
-    if (this.#copies > 0 && this.#best.size > this.#limits.rows) this.#dropOneCopy();
+  #watched(block: number): Row<V> | undefined {
+    return this.#ports.isWatched() ? this.#rowAt(block) : undefined;
   }
-
-  #take(owner: MemberId, log: OwnerLog<V>, row: RowRecord, nowMs: number): void {
-    const old = log.entries.get(row.key);
-    const known = row.seq <= log.seen || (old?.epoch === log.epoch && old.seq >= row.seq);
-    if (known) return; // this very row, or one that came after it
-    if (!old && this.#best.size >= this.#limits.rows) {
-      this.dropped++;
-      return;
-    }
-    const { key, seq, order, term, leftSec } = row;
-    const expiresAtMs = leftSec === undefined ? Infinity : nowMs + leftSec * 1_000;
-    const value = row.value as V | undefined;
-    const ends = { expiresAtMs, keepUntilMs: expiresAtMs, wheelAtMs: Infinity };
-    this.#store(log, { key, owner, epoch: log.epoch, seq, order, term, value, ...ends });
+  /** `block`: what stands there now; undefined = nothing. */
+  #tell(key: string | Uint8Array | undefined, block: number | undefined, before: Row<V> | undefined): void {
+    if (key === undefined || !this.#ports.isWatched()) return;
+    const row = block === undefined ? undefined : this.#rowAt(block);
+    if (row || before) this.#ports.changed(typeof key === "string" ? key : text(key), row, before);
   }
-
-  #store(log: OwnerLog<V>, entry: Entry<V>): void {
-    const old = log.entries.get(entry.key);
-    if (old) this.#unlink(log, old);
-    log.entries.set(entry.key, entry);
-    this.#count(log, entry, 1);
-    this.#ports.wake(entry);
-    this.#settle(entry.key);
-  }
-
-  #drop(entry: Entry<V>): void {
-    this.#unlink(this.#log(entry.owner), entry);
-    this.#settle(entry.key);
-  }
-
-  #unlink(log: OwnerLog<V>, entry: Entry<V>): void {
-    log.entries.delete(entry.key);
-    this.#count(log, entry, -1);
-    this.#ports.forget(entry);
-  }
-
-  #count(log: OwnerLog<V>, entry: Entry<V>, by: 1 | -1): void {
-    if (log !== this.#own) this.#copies += by;
-    else if (entry.value === undefined) this.#marks += by;
-  }
-
-  /** Finds the best word on a key anew; an own row that is beaten becomes a mark. */
-  #settle(key: string): void {
-    const before = this.#best.get(key);
-    const best = this.#bestOf(key);
-    if (best === before) return;
-    if (best) this.#best.set(key, best);
-    else this.#best.delete(key);
-    if (rowOf(best) || rowOf(before)) this.#ports.changed(key, rowOf(best), rowOf(before));
-    const own = this.#own.entries.get(key);
-    if (own?.value !== undefined && own !== best) this.#mark(own);
-  }
-
-  #mark(own: Entry<V>): void {
-    this.#writeOwn({ ...own, value: undefined, expiresAtMs: own.keepUntilMs, ...this.#nextPlace() });
-  }
-
-  #nextPlace(): Pick<Entry<V>, "epoch" | "seq" | "wheelAtMs"> {
-    return { epoch: this.#own.epoch, seq: ++this.#own.head, wheelAtMs: Infinity };
-  }
-
-  #writeOwn(entry: Entry<V>): void {
-    this.#store(this.#own, entry);
-    this.#ports.announce(entry);
-    if (this.#marks > this.#limits.marks) this.#forgetMarks();
-  }
-
-  #bestOf(key: string, except?: OwnerLog<V>): Entry<V> | undefined {
-    let best: Entry<V> | undefined;
-    for (const log of this.#logs.values()) {
-      const entry = log === except ? undefined : log.entries.get(key);
-      if (entry && (!best || beats(entry, best))) best = entry;
-    }
-    return best;
-  }
-
-  /** Once everything of the new epoch is there, what is left of an earlier one is gone. */
-  #sweep(log: OwnerLog<V>): void {
-    if (!log.stale || log.seen < log.head) return;
-    log.stale = false;
-    for (const entry of [...log.entries.values()]) if (entry.epoch < log.epoch) this.#drop(entry);
-  }
-
-  /** Marks that are forgotten must not be needed: a new epoch makes every copy ask for all that is left. */
-  #forgetMarks(): void {
-    this.#own.epoch++;
-    for (const entry of [...this.#own.entries.values()]) if (entry.value === undefined) this.#drop(entry);
-  }
-
-  /** Own rows never go [B2]. */
-  #dropOneCopy(): void {
-    for (const log of this.#logs.values()) {
-      const first = log === this.#own ? undefined : log.entries.values().next().value;
-      if (!first) continue;
-      this.dropped++;
-      this.#drop(first);
-      return;
-    }
-  }
-}
-
-function recordOf(entry: Entry<Json>, nowMs: number): RowRecord {
-  const { key, seq, order, term, value, expiresAtMs } = entry;
-  const row = value === undefined ? { key, seq, order, term } : { key, seq, order, term, value };
-  return expiresAtMs === Infinity ? row : { ...row, leftSec: Math.max(0, expiresAtMs - nowMs) / 1_000 };
 }

@@ -25,6 +25,8 @@ export interface DsServerPorts {
   /** Whether a URI is this server's: the domain, one of its own names or addresses (PROTOCOL §9). */
   readonly isHere: (uri: SipUri) => boolean;
   readonly domain: string;
+  /** It has read what it promised before, and knows its users: until then what is new gets 503. */
+  readonly isReady: () => boolean;
   /** Whether another DS sends it and vouches for its From (To of a REGISTER). */
   readonly isPeer: (request: SipRequest) => boolean;
   /** Tags of responses outside dialogs. */
@@ -110,6 +112,7 @@ export class DsServer implements TransactionUser {
   #onNew(request: SipRequest, id: ServerTxId, flow: Flow): void {
     const { directory, calls } = this.#ports;
     const { user } = request.uri;
+    if (!this.#ports.isReady()) return this.#answer(request, id, 503);
     if (request.method === "REGISTER") return this.#register(request, id, flow);
     if (directory.subscriber(user)) {
       if (this.#maySpeak(request, id, flow)) this.#toPerson(request, id, flow);

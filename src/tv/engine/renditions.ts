@@ -1,3 +1,4 @@
+import { LIMITS } from "#base/limits.ts";
 import type { Ticket } from "#base/ticket.ts";
 import {
   type ProvisionGrant,
@@ -11,7 +12,7 @@ import type { ChannelRecord, OnAir, Rendition } from "../types.ts";
 import type { Reservation, ReservationUser } from "./admission.ts";
 import type { ChannelPorts } from "./ports.ts";
 
-const UNTIL_REMOVED_SEC = Infinity;
+const UNTIL_REMOVED_SEC = LIMITS.overlayLifetimeSec;
 
 /** Who sends, and the session that its reservations are named after (PROTOCOL §7). */
 export type Studio = Pick<ProvisionRequest, "joinId" | "user" | "sender">;

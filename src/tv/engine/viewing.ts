@@ -19,7 +19,7 @@ import {
 import { declines, readViewerOffer, type ViewerOffer, viewerDescription } from "./session-sdp.ts";
 
 /** Longer than any session: the row of a viewing goes when the viewing ends. */
-const UNTIL_REMOVED_SEC = Infinity;
+const UNTIL_REMOVED_SEC = LIMITS.overlayLifetimeSec;
 const OFF_AIR: FinalAnswer = { status: 480, headers: [["Reason", 'SIP;cause=480;text="Channel off air"']] };
 
 const REPLACED = 'SIP;cause=200;text="Replaced"';

@@ -1,0 +1,118 @@
+import { concat } from "#base/bytes.ts";
+import { LIMITS } from "#base/limits.ts";
+import type { Clock, Log } from "#host/host.ts";
+import { decodePiece, type Piece } from "./wire/piece.ts";
+
+/** The first octet of every record. A member does not read what a later version wrote. */
+const VERSION = 1;
+const KIND = { life: 1, piece: 2 } as const;
+const HEAD_OCTETS = 10; // version, kind, a number of 64 bits
+
+export interface JournalReader {
+  /** `sinceMs` have passed since it was written, as far as the wall clock knows. */
+  onPiece(piece: Piece, sinceMs: number): void;
+}
+
+/**
+ * What a member has on its disk: its incarnations, and every piece of rows, own and copied, in the octets in which it came.
+ * Replayed, they make the same tables, since rows know which of them is better.
+ */
+export class Journal {
+  /** Records that could not be read though their checksum was right. */
+  badRecords = 0;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #snapshot: () => Iterable<Uint8Array>;
+  #life = 0;
+  #octets = 0; // on the disk, about
+  #liveOctets = 0; // of which so many were there after the last rewrite
+  #isReplayed = false;
+
+  /** `snapshot`: pieces that hold everything. */
+  constructor(log: Log, clock: Clock, snapshot: () => Iterable<Uint8Array>) {
+    this.#log = log;
+    this.#clock = clock;
+    this.#snapshot = snapshot;
+  }
+
+  get isReplayed(): boolean {
+    return this.#isReplayed;
+  }
+  get durableTicket(): number {
+    return this.#log.durableTicket;
+  }
+  onDurable(durable: (ticket: number) => void): void {
+    this.#log.onDurable(durable);
+  }
+
+  /** `done` is told the highest incarnation under which this member lived; 0 = none. */
+  replay(reader: JournalReader, done: (life: number) => void): void {
+    this.#log.replay(
+      (record) => this.#read(record, reader),
+      () => {
+        this.#isReplayed = true;
+        done(this.#life);
+      },
+    );
+  }
+
+  live(life: number): void {
+    this.#life = life;
+    this.#append(recordOf(KIND.life, life, []));
+  }
+  /** The ticket of the log (`Log.append`). */
+  write(piece: Uint8Array): number {
+    const ticket = this.#append(recordOf(KIND.piece, this.#clock.wallMs(), [piece]));
+    if (this.#octets > 2 * this.#liveOctets + LIMITS.overlayLogSlackBytes) this.#compact();
+    return ticket;
+  }
+  close(): void {
+    this.#log.close();
+  }
+
+  #read(record: Uint8Array, reader: JournalReader): void {
+    this.#octets += record.length;
+    const view = new DataView(record.buffer, record.byteOffset, record.length);
+    if (record.length < HEAD_OCTETS || view.getUint8(0) > VERSION) {
+      throw new Error(`Cannot read the log: a record of version ${record[0]}, ${VERSION} is the highest known`);
+    }
+    const number = view.getFloat64(2);
+    if (view.getUint8(1) === KIND.life) {
+      this.#life = Math.max(this.#life, number);
+      return;
+    }
+    const piece = decodePiece(record.subarray(HEAD_OCTETS));
+    if (piece.status === "ok") reader.onPiece(piece.value, Math.max(0, this.#clock.wallMs() - number));
+    else this.badRecords++;
+  }
+
+  #append(record: Uint8Array): number {
+    this.#octets += record.length;
+    return this.#log.append(record);
+  }
+
+  #compact(): void {
+    this.#octets = 0;
+    this.#liveOctets = Infinity; // until it is known
+    this.#log.rewrite(this.#counted());
+  }
+  *#counted(): Iterable<Uint8Array> {
+    yield recordOf(KIND.life, this.#life, []);
+    let octets = 0;
+    for (const piece of this.#snapshot()) {
+      octets += piece.length;
+      yield recordOf(KIND.piece, this.#clock.wallMs(), [piece]);
+    }
+    this.#liveOctets = octets;
+    this.#octets += octets;
+  }
+}
+
+function recordOf(kind: number, number: number, parts: readonly Uint8Array[]): Uint8Array {
+  const head = new Uint8Array(HEAD_OCTETS);
+  const view = new DataView(head.buffer);
+  view.setUint8(0, VERSION);
+  view.setUint8(1, kind);
+  view.setFloat64(2, number);
+  return concat([head, ...parts]);
+}
