@@ -1,5 +1,6 @@
 /** REGISTER at a DS that is not the user's home (PROTOCOL §9; RFC 3327, RFC 5626 §5, §6): Bob's home is ds1, he is at ds2. */
 import assert from "node:assert/strict";
+import { LIMITS } from "#base/limits.ts";
 import { copiedTo } from "#overlay/types.ts";
 import type { Binding } from "#sip/index.ts";
 import { testFlows } from "./flow-stage.ts";
@@ -138,7 +139,7 @@ for (const [when, ms] of [
       w.kill("ds1", "machine");
       w.run(ms);
       const bob = bobAway(net, w, { expiresSec: 60 });
-      w.run(1_200); // not the 1.5 s after which he would go to the next DS
+      w.run(LIMITS.homeAnswerMs + 200); // not the 1.5 s after which he would go to the next DS
       assert.deepEqual([bob.look().at(-1), known(w)[1]], ["registered", ["ds2 0"]]);
       calls(net, w, bob, 2);
       w.restart("ds1");
@@ -241,6 +242,14 @@ for (const [header, status] of [
   });
 }
 
+worldTest("who registers another is refused where he stands: no word of his DS goes home (RFC 3261 §10.3)", (net) => {
+  const w = world(net, { sites: 2 });
+  w.signUp("bob", 1);
+  const mallory = new Asker(net, { ...w.signUp("mallory", 1), ds: DS2 });
+  mallory.ask("REGISTER", "bob", [["Contact", "<sip:mallory@10.0.2.9>"]]);
+  w.run(MOMENT_MS);
+  assert.deepEqual([mallory.heard.map(({ status }) => status), known(w)], [[403], [[], []]]);
+});
 worldTest("a stranger is challenged by the DS that he reaches, and home hears nothing of him", (net) => {
   const w = world(net, { sites: 2 });
   const { deviceSecret: _, ...bob } = w.signUp("bob", 1);

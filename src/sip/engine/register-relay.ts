@@ -3,6 +3,7 @@ import { Deadlines } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Clock } from "#host/host.ts";
 import type { SipRequest, SipResponse } from "../wire/message.ts";
+import { toOf } from "../wire/values.ts";
 import type { Alarm } from "./leg.ts";
 import { PEER_HEADER } from "./peer-claim.ts";
 import type { ClientTxId, Destination, Flow, ServerTxId, TransactionPort } from "./ports.ts";
@@ -59,9 +60,10 @@ export class RegisterRelay {
     this.#alarms = new Deadlines(ports.host, (alarm, nowMs) => alarm.ring(nowMs));
   }
 
-  /** `isVouched`: a fellow server sends it, because this one is his home. */
+  /** `isVouched`: a fellow server sends it, because this one is his home. Our own word is given to who registers himself alone. */
   onRegister(asked: Asked, isVouched: boolean): void {
-    const home = isVouched ? undefined : this.#ports.homeOf(asked.user);
+    const isHisOwn = toOf(asked.request)?.uri.user === asked.user;
+    const home = isVouched || !isHisOwn ? undefined : this.#ports.homeOf(asked.user);
     if (home) this.#sendHome(asked, home);
     else this.#registerHere(asked);
   }
