@@ -6,16 +6,19 @@ import { Replication } from "./replication.ts";
 import { Requests } from "./requests.ts";
 import {
   type Copies,
+  type FoundRow,
   type Hearer,
   type Json,
   type Member,
   type MemberId,
+  type MemberView,
   type Overlay,
   type Reply,
   type Responder,
   ROLES,
   type RoleName,
   type Table,
+  type TableView,
 } from "./types.ts";
 import { type Body, decodeFrame, encodeFrame, type Frame, VERSION } from "./wire/frame.ts";
 
@@ -183,14 +186,18 @@ export class OverlayNode implements Overlay {
     this.#onTwin = twin;
   }
 
-  /** What a member knows of the others, for people. */
-  inspect(): readonly (Member & { readonly incarnation: number; readonly heardAgoMs: number; readonly delayMs?: number })[] {
-    return [...this.#peers.values()].map(({ member, incarnation, heardAtMs, delayMs }) => ({
-      ...member,
-      incarnation,
-      heardAgoMs: Math.max(0, this.#clock.nowMs() - heardAtMs),
-      ...(delayMs !== undefined && { delayMs }),
-    }));
+  /** What this member knows and has, for people who look inside. */
+  inspect(): { readonly members: readonly MemberView[]; readonly tables: readonly TableView[] } {
+    const heardMs = ({ heardAtMs }: Peer): number | null => (heardAtMs === Infinity ? null : this.#clock.nowMs() - heardAtMs);
+    const members = this.members().map(({ id, role, phase }): MemberView => {
+      const peer = this.#peers.get(id) as Peer;
+      return { id, role, phase, incarnation: peer.incarnation, heardMs: heardMs(peer), delayMs: peer.delayMs ?? null };
+    });
+    return { members, tables: this.replication.inspect() };
+  }
+  /** The rows of that key, or under that group, of every table. */
+  lookUp(key: string): readonly FoundRow[] {
+    return this.replication.lookUp(key);
   }
 
   /** Says goodbye. Nothing is sent, told or answered from then on; what was put still reaches the disk. */

@@ -5,7 +5,7 @@ import type { Stream, StreamName } from "./engine/streams.ts";
 import { Gate } from "./gate.ts";
 import type { Journal, JournalReader } from "./journal.ts";
 import { OverlayTable } from "./table.ts";
-import type { Copies, Json, MemberId, RoleName } from "./types.ts";
+import type { Copies, FoundRow, Json, MemberId, RoleName, TableView } from "./types.ts";
 import type { Body, Position } from "./wire/frame.ts";
 import { decodePiece, type Piece } from "./wire/piece.ts";
 
@@ -64,6 +64,22 @@ export class Replication implements JournalReader {
 
   tables(): Iterable<OverlayTable<Json>> {
     return this.#tables.values();
+  }
+
+  inspect(): readonly TableView[] {
+    return [...this.#tables.values()].map((table) => {
+      const positions: Record<string, number> = {};
+      for (const { owner, seen } of table.all.streams()) positions[owner] = Math.max(positions[owner] ?? 0, seen);
+      return { name: table.name, ...table.all.counts, positions, unreplicated: this.counters.unreplicated };
+    });
+  }
+  lookUp(key: string): readonly FoundRow[] {
+    return [...this.#tables.values()].flatMap((table) =>
+      table.all.under(key).map(({ key: found, owner, order, term, expiresAtMs, value }) => {
+        const leftSec = Math.round((expiresAtMs - this.#clock.nowMs()) / 1_000);
+        return { table: table.name, key: found, owner, order, term, leftSec, value };
+      }),
+    );
   }
 
   table(name: string, copies: Copies): OverlayTable<Json> {

@@ -67,6 +67,31 @@ export interface Hearer {
   readonly agoMs: number;
 }
 
+/** What one member shows of another, of a table and of a row, to people who look inside (`sipcast ctl`). */
+export interface MemberView extends Pick<Member, "id" | "role" | "phase"> {
+  readonly incarnation: number;
+  /** Since it was last heard; null = it is the one that shows. */
+  readonly heardMs: number | null;
+  /** There and back; null = not measured yet. */
+  readonly delayMs: number | null;
+}
+export interface TableView {
+  readonly name: string;
+  readonly rows: number;
+  readonly own: number;
+  readonly marks: number;
+  /** In memory. */
+  readonly octets: number;
+  /** By owner: number of its last row that is here, of whichever life has the highest. */
+  readonly positions: Readonly<Record<MemberId, number>>;
+  /** Promises of the whole member that left with only one copy. */
+  readonly unreplicated: number;
+}
+export interface FoundRow extends Omit<Row<Json>, "expiresAtMs"> {
+  readonly table: string;
+  readonly leftSec: number;
+}
+
 export interface Row<V> {
   readonly key: string;
   readonly owner: MemberId;
