@@ -35,8 +35,11 @@ edgeTest(
   },
 );
 
-edgeTest("does not miss a viewer who has not acknowledged yet: his broadcaster may be asked for long", (bench, _, net) => {
+edgeTest("does not miss a viewer who has not acknowledged yet: his broadcaster may be asked for long", (bench, members, net) => {
+  members.add("10.0.0.8 232.0.1.0");
   bench.joined("h1", "j1", ALICE);
+  bench.joined("h2", "j2", { viewerHost: "10.0.0.8" });
+  bench.edge.onReport(1, "h2", "success"); // for him it looks
   net.run(10 * GONE_MS);
   assert.equal(bench.ds.verdict(1, "h1"), "install");
   bench.edge.onReport(1, "h1", "success");
