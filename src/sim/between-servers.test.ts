@@ -42,12 +42,3 @@ for (const peers of ["udp", "tcp", "tls"] as const) {
     assert.equal(datagrams(net.ladder()) > 0, peers === "udp");
   });
 }
-
-worldTest("a DS without TLS sends to one that wishes for it by UDP", (net) => {
-  const both = (id: string, host: string): Partial<DsConfig> => (id === "ds1" ? { ...listening(id, host), peers: "tls" } : {});
-  const stage = new Stage(net, { ds: both });
-  stage.waiting("bob", 1);
-  stage.joins(stage.viewer("alice", 2), "bob-ask");
-  stage.goodbye();
-  assert.ok(datagrams(net.ladder()) > 0);
-});
