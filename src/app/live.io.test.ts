@@ -72,15 +72,33 @@ test("/live plays a channel from its tables on, and gives its bandwidth back whe
   }
 });
 
+function urlOf(file: string): string {
+  const url = new URL(`${ready.web}/live/${file}`);
+  [url.username, url.password] = ["alice", "alice-device"];
+  return url.href;
+}
+
 test("ffmpeg plays /live with a device secret", async (t) => {
   if (!toolOrSkip(t, "ffprobe")) return;
-  const url = new URL(`${ready.web}/live/news.ts`);
-  [url.username, url.password] = ["alice", "alice-device"];
-  const args = ["-v", "warning", "-analyzeduration", "1000000", "-show_entries", "stream=codec_name", "-of", "csv=p=0", url.href];
+  const shown = ["-show_entries", "stream=codec_name", "-of", "csv=p=0"];
+  const args = ["-v", "warning", "-analyzeduration", "1000000", ...shown, urlOf("news.ts")];
   const probe = await new Promise<{ out: string; err: string }>((resolve) => {
     const program = bench.run("ffprobe", ...args);
     void program.exit().then(() => resolve(program));
   });
   assert.equal(probe.err, "");
   assert.deepEqual(new Set(probe.out.trim().split(/\s+/)), new Set(["h264", "aac"]));
+});
+
+test("VLC plays /live with a device secret: picture and sound are decoded and in time", async (t) => {
+  if (!toolOrSkip(t, "vlc")) return;
+  const nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]; // VLC refuses to run as root
+  const own = process.getuid?.() === 0 ? nobody : [];
+  const [program = "", ...args] = [...own, "vlc", "-vv", "-I", "dummy", "--vout", "dummy", "--aout", "dummy", urlOf("news.ts")];
+  const vlc = bench.run(program, ...args);
+  await vlc.says(/decoder debug: Received first picture/);
+  await vlc.says(/audio output debug: output '\w+' 48000 Hz Stereo/);
+  await vlc.says(/input debug: Decoder wait done/);
+  assert.doesNotMatch(vlc.err, /(?:input|demux|decoder) error:/);
+  assert.equal(await vlc.stop("SIGTERM"), 0);
 });

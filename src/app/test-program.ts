@@ -98,7 +98,7 @@ export class Bench {
     return this.run(path.join(HOME, "bin/sipcast"), ...args);
   }
   run(command: string, ...args: string[]): Program {
-    const program = new Program(command, args, { ...process.env, TMPDIR: this.folder });
+    const program = new Program(command, args, { ...process.env, TMPDIR: this.folder, XDG_RUNTIME_DIR: this.folder });
     this.#programs.push(program);
     return program;
   }
