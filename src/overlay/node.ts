@@ -36,6 +36,8 @@ const PINGS = 4;
 const DELAY_WEIGHT = 1 / 8;
 /** The word `dead` outlives whoever said it by so long. */
 const DEAD_SEC = 86_400;
+/** Incarnations to choose from in each ms of the wall clock. */
+const LIVES_A_MS = 1_024;
 const HEARS = "overlay.hears";
 
 interface Peer {
@@ -52,7 +54,7 @@ interface Peer {
 }
 type Of<K extends Body["kind"]> = Extract<Frame, { kind: K }>;
 /** What of a host a member uses. */
-export type MemberHost = Clock & Pick<Host, "log">;
+export type MemberHost = Clock & Pick<Host, "log" | "random">;
 
 /**
  * A member of the overlay on a carrier (DESIGN §5). It reads its log, joins under a higher incarnation than ever before,
@@ -64,7 +66,7 @@ export class OverlayNode implements Overlay {
   readonly requests: Requests;
   readonly replication: Replication;
   readonly journal: Journal;
-  readonly #clock: Clock;
+  readonly #host: MemberHost;
   readonly #carrier: Carrier;
   readonly #peers = new Map<MemberId, Peer>(); // self included
   readonly #lives = new Map<MemberId, number>(); // the highest incarnation of every member ever met
@@ -85,7 +87,7 @@ export class OverlayNode implements Overlay {
 
   /** Joins in phase `joining` once its log is read. Ids are unique in the operator's network. */
   constructor(carrier: Carrier, host: MemberHost, self: Pick<Member, "id" | "role" | "info">) {
-    this.#clock = host;
+    this.#host = host;
     this.#carrier = carrier;
     this.#self = { id: self.id, role: self.role, phase: "joining", info: self.info };
     this.requests = new Requests(host);
@@ -139,7 +141,7 @@ export class OverlayNode implements Overlay {
   }
   request(to: MemberId, topic: string, body: Json, answered: (reply: Reply) => void, timeoutMs = REQUEST_TIMEOUT_MS): void {
     if (!this.#peers.has(to)) {
-      this.#clock.timer(this.#clock.nowMs(), () => answered({ ok: false, cause: "unknown-member" }));
+      this.#host.timer(this.#host.nowMs(), () => answered({ ok: false, cause: "unknown-member" }));
       return;
     }
     const id = this.#nextId++;
@@ -164,7 +166,7 @@ export class OverlayNode implements Overlay {
     const done = (): void => {
       if (waiting === 0) answered(hearers);
     };
-    if (waiting === 0) this.#clock.timer(this.#clock.nowMs(), done);
+    if (waiting === 0) this.#host.timer(this.#host.nowMs(), done);
     for (const member of asked) {
       const heard = (reply: Reply): void => {
         waiting--;
@@ -188,7 +190,7 @@ export class OverlayNode implements Overlay {
 
   /** What this member knows and has, for people who look inside. */
   inspect(): { readonly members: readonly MemberView[]; readonly tables: readonly TableView[] } {
-    const heardMs = ({ heardAtMs }: Peer): number | null => (heardAtMs === Infinity ? null : this.#clock.nowMs() - heardAtMs);
+    const heardMs = ({ heardAtMs }: Peer): number | null => (heardAtMs === Infinity ? null : this.#host.nowMs() - heardAtMs);
     const members = this.members().map(({ id, role, phase }): MemberView => {
       const peer = this.#peers.get(id) as Peer;
       return { id, role, phase, incarnation: peer.incarnation, heardMs: heardMs(peer), delayMs: peer.delayMs ?? null };
@@ -211,13 +213,13 @@ export class OverlayNode implements Overlay {
     this.requests.clear();
   }
 
-  /** `last`: the highest incarnation that the log has. A disk that was lost leaves the wall clock, and what others remember. */
+  /** `last`: the highest incarnation that the log has. */
   #join(last: number): void {
     if (this.#left) return;
-    this.#joinedAtMs = this.#clock.nowMs();
-    this.#live(Math.max(last + 1, Math.floor(this.#clock.wallMs())));
+    this.#joinedAtMs = this.#host.nowMs();
+    this.#live(nextLife(last, this.#host));
     this.#nextId = this.#incarnation; // never that of a message of an earlier life
-    this.#port = this.#carrier.join(this.#self.id, this.#clock, (bytes) => this.#receive(bytes));
+    this.#port = this.#carrier.join(this.#self.id, this.#host, (bytes) => this.#receive(bytes));
     this.#port.sendAll(this.#hello());
     this.#heartbeat = this.#beatLater();
     this.replication.start();
@@ -247,7 +249,7 @@ export class OverlayNode implements Overlay {
 
   /** Of the same name: an earlier life whose words were under way, or somebody else, who was there before. */
   #heardTwin({ incarnation }: Frame): void {
-    if (incarnation > this.#incarnation || this.#clock.nowMs() < this.#joinedAtMs + ECHO_MS) return;
+    if (incarnation > this.#incarnation || this.#host.nowMs() < this.#joinedAtMs + ECHO_MS) return;
     this.counters.twins++;
     if (this.counters.twins === 1) this.#onTwin();
   }
@@ -259,7 +261,7 @@ export class OverlayNode implements Overlay {
   }
 
   #take(frame: Frame, peer: Peer): void {
-    peer.heardAtMs = Math.max(peer.heardAtMs, this.#clock.nowMs());
+    peer.heardAtMs = Math.max(peer.heardAtMs, this.#host.nowMs());
     switch (frame.kind) {
       case "hello":
         return this.replication.onHeads(frame.from, frame.heads);
@@ -335,7 +337,7 @@ export class OverlayNode implements Overlay {
   }
 
   #admit(member: Member, incarnation: number, helloId = 0): Peer {
-    const heardAtMs = this.#clock.nowMs();
+    const heardAtMs = this.#host.nowMs();
     const peer: Peer = { member, incarnation, heardAtMs, helloId, recent: new Set(), delayMs: undefined, pingedAtMs: 0 };
     this.#lives.set(member.id, incarnation);
     this.#peers.set(member.id, peer);
@@ -380,12 +382,12 @@ export class OverlayNode implements Overlay {
   }
   #hears(id: MemberId): Json {
     const peer = this.#peers.get(id);
-    return peer ? { incarnation: peer.incarnation, agoMs: this.#clock.nowMs() - peer.heardAtMs } : null;
+    return peer ? { incarnation: peer.incarnation, agoMs: this.#host.nowMs() - peer.heardAtMs } : null;
   }
 
   #beatLater(): Timer {
-    return this.#clock.timer(this.#clock.nowMs() + HELLO_EVERY_MS, () => {
-      const silentSinceMs = this.#clock.nowMs() - SILENT_AFTER_MS;
+    return this.#host.timer(this.#host.nowMs() + HELLO_EVERY_MS, () => {
+      const silentSinceMs = this.#host.nowMs() - SILENT_AFTER_MS;
       for (const peer of [...this.#peers.values()]) if (peer.heardAtMs < silentSinceMs) this.#gone(peer);
       if (this.#left) return; // whoever was told of it left
       this.#port?.sendAll(this.#hello());
@@ -399,12 +401,12 @@ export class OverlayNode implements Overlay {
     for (let count = 0; count < Math.min(PINGS, others.length); count++) {
       const id = others[this.#nextPing++ % others.length] as MemberId;
       const peer = this.#peers.get(id);
-      if (peer) peer.pingedAtMs = this.#clock.nowMs();
+      if (peer) peer.pingedAtMs = this.#host.nowMs();
       this.#port?.send(id, this.#frame({ kind: "ping", id: this.#nextId++ }));
     }
   }
   #measured(peer: Peer): void {
-    const tookMs = this.#clock.nowMs() - peer.pingedAtMs;
+    const tookMs = this.#host.nowMs() - peer.pingedAtMs;
     peer.delayMs = peer.delayMs === undefined ? tookMs : peer.delayMs + DELAY_WEIGHT * (tookMs - peer.delayMs);
   }
 
@@ -418,6 +420,16 @@ export class OverlayNode implements Overlay {
     const heads = this.replication.heads();
     return this.#frame({ kind: "hello", id: this.#nextId++, speaks: VERSION, role, phase, info, heads });
   }
+}
+
+/**
+ * Higher than the last. A disk that was lost leaves the wall clock, which may have gone back: chance sees to it that no life
+ * is lived twice, and what others remember that it ends up higher (`outlived`).
+ */
+function nextLife(last: number, host: MemberHost): number {
+  const [high = 0, low = 0] = host.random(2);
+  const chance = (256 * high + low) % LIVES_A_MS;
+  return Math.max(Math.floor(last / LIVES_A_MS) + 1, Math.floor(host.wallMs())) * LIVES_A_MS + chance;
 }
 
 /** Forgets the oldest above the limit. */

@@ -158,7 +158,7 @@ export class Replication implements JournalReader {
       table.all.learn(position, position.seq);
       const stream = table.all.stream(position);
       if (!stream) continue;
-      if (position.owner !== from && stream.seen < position.seq) this.#sources.set(stream, from);
+      if (stream.seen < position.seq) this.#sources.set(stream, from);
       this.#ask(table, stream, false);
     }
     for (const table of this.#tables.values()) table.all.forgive();

@@ -66,6 +66,7 @@ export function simNetwork(seed: number, { ladder: isKept = true }: { readonly l
       diskOf(name).isFull = full;
     },
     setRate: (name, rate) => fabric.clockOf(name).setRate(rate, agenda.nowMs),
+    isUp: (name) => fabric.hosts.get(name)?.alive === true,
     inUse: (name) => fabric.hosts.get(name)?.inUse ?? { sockets: 0, timers: 0 },
     setWall: (name, aheadMs) => fabric.wallAheadMs.set(name, aheadMs),
     hasJoined: (address, group) => fabric.byAddress.get(address)?.hasJoined(group) ?? false,

@@ -1,4 +1,4 @@
-import { Random } from "../random.ts";
+import { Draw } from "../draw.ts";
 import type { Faults } from "../types.ts";
 import { askChannelOf, CAST, channelOf, type Device, type FaultScript, MEMBERS, PEOPLE, type Step } from "./script.ts";
 
@@ -137,30 +137,4 @@ function lineTrouble(draw: Draw, atMs: number, untilMs: number): Step[] {
 function someSplit(draw: Draw): (readonly [string, string])[] {
   const here = MEMBERS.filter(() => draw.chance(0.5));
   return here.flatMap((from) => MEMBERS.filter((to) => !here.includes(to)).map((to) => [from, to] as const));
-}
-
-/** What is drawn from a seed. */
-class Draw {
-  readonly #random: Random;
-  constructor(seed: number) {
-    this.#random = new Random(seed, "script");
-  }
-  chance(share: number): boolean {
-    return this.#random.share() < share;
-  }
-  /** A whole number, both ends included. */
-  between(least: number, most: number): number {
-    return least + Math.floor(this.#random.share() * (most - least + 1));
-  }
-  /** Short as often as long: even in its logarithm. */
-  spread(least: number, most: number): number {
-    return Math.round(least * (most / least) ** this.#random.share());
-  }
-  oneOf<T>(of: readonly T[]): T {
-    return of[this.between(0, of.length - 1)] as T;
-  }
-  two<T>(of: readonly T[]): [T, T] {
-    const first = this.oneOf(of);
-    return [first, this.oneOf(of.filter((other) => other !== first))];
-  }
 }
