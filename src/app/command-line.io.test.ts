@@ -232,6 +232,17 @@ test("watch: by TLS, to a DS that shows a certificate by the authority of --ca (
   assert.match(unknown.err, /^sipcast: No answer from a DS/m);
 });
 
+test("ctl: a demo is found without being named; its members and channels are shown", async () => {
+  const [members, row] = [bench.sipcast("ctl", "members"), bench.sipcast("ctl", "row", "news", "--json")];
+  assert.deepEqual([await members.exit(), await row.exit(), members.err, row.err], [0, 0, "", ""]);
+  assert.match(
+    members.out,
+    /^member +role +phase +incarnation +heard +delay\nbroker +broker +serving +\d+ +- +-\nds1 +ds +serving /,
+  );
+  const { rows, silent } = JSON.parse(row.out) as { rows: { at: string; owner: string }[]; silent: string[] };
+  assert.deepEqual([rows.map(({ at, owner }) => `${at} ${owner}`), silent], [["ds1 ds1", "ds2 ds1", "web ds1"], []]);
+});
+
 test("watch: without a demo on this machine it says what to do", async (t) => {
   const elsewhere = new Bench();
   t.after(() => elsewhere.close());

@@ -38,9 +38,15 @@ export function planOf(config: Config, origins: readonly string[], name: string 
 }
 
 /** Names of the processes beside the main one. */
-export function childrenOf({ ds, edge, broker, registration, web }: Config): readonly string[] {
+export const childrenOf = (config: Config): readonly string[] => processesOf(config).filter((name) => name !== MAIN);
+/** The process that `sipcast ctl` speaks with: the main one, if it has a role. */
+export function controlProcessOf(config: Config): string | undefined {
+  const names = processesOf(config);
+  return names.includes(MAIN) ? MAIN : names[0];
+}
+function processesOf({ ds, edge, broker, registration, web }: Config): readonly string[] {
   const roles = [...ds, ...edge, ...broker, ...(registration ? [registration] : []), ...web];
-  return [...new Set(roles.map(({ process }) => process))].filter((name) => name !== MAIN);
+  return [...new Set(roles.map(({ process }) => process))];
 }
 
 /** The SQLite file of accounts; `undefined` where neither `database` nor `data` says. */

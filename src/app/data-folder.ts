@@ -56,9 +56,15 @@ export function lockFolder(folder: string): () => void {
       if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) throw error;
       throw new UsageError(`${folder} is in use by another sipcast process: stop that one, or take another folder.`);
     }
-    return () => lock.close();
+    HELD.add(lock);
+    return () => {
+      HELD.delete(lock);
+      lock.close();
+    };
   });
 }
+/** A lock that nothing refers to would be closed by the collector. */
+const HELD = new Set<DatabaseSync>();
 
 function usable<T>(folder: string, act: () => T): T {
   try {

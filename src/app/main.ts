@@ -5,6 +5,7 @@ import { runBackup } from "./backup/backup.ts";
 import { runRestore } from "./backup/restore.ts";
 import { runBroadcast } from "./broadcast.ts";
 import { UsageError } from "./console.ts";
+import { runCtl } from "./ctl/command.ts";
 import { runDemo } from "./demo.ts";
 import { runDoctor } from "./doctor.ts";
 import { runFaults } from "./faults.ts";
@@ -103,6 +104,29 @@ program
   .description("look at this machine: what keeps sipcast from serving well here, and what to do about it")
   .option("-c, --config <file>", "look at what this configuration needs, too")
   .action(runDoctor);
+
+const ctl = program.command("ctl").description("ask a service that runs on this machine how it is, or tell it something");
+const ctlCommand = (name: string, description: string): Command =>
+  ctl
+    .command(name)
+    .description(description)
+    .option("-c, --config <file>", "configuration file of the service (default: the demo that runs)")
+    .option("--data <dir>", "its folder of accounts, logs and the operator key")
+    .option("--socket <file>", "the socket where it answers")
+    .option("--json", "print one JSON object");
+ctlCommand("members", "the members of the overlay, as one of them knows them").action((flags) =>
+  runCtl({ ask: "members" }, flags),
+);
+ctlCommand("tables", "what every member holds of every table").action((flags) => runCtl({ ask: "tables" }, flags));
+ctlCommand("row", "the rows of a key, at every member that has them")
+  .argument("<key>", "e.g. a channel's name")
+  .action((key, flags) => runCtl({ ask: "row", key }, flags));
+ctlCommand("dead", "declare a member dead: others take over what it had")
+  .argument("<member>", "its name")
+  .argument("[incarnation]", "the life that ended (default: the one that is known)", whole(0, Number.MAX_SAFE_INTEGER))
+  .action((member, incarnation, flags) =>
+    runCtl({ ask: "dead", member, ...(incarnation !== undefined && { incarnation }) }, flags),
+  );
 
 program
   .command("backup")

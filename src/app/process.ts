@@ -10,8 +10,10 @@ import { type Operator, startOperator } from "#roles/operator.ts";
 import { type RunningWeb, startWeb } from "#roles/web.ts";
 import { Ladder } from "#trace/index.ts";
 import { openCapture } from "./capture.ts";
-import { childrenOf, planOf } from "./config.ts";
+import { childrenOf, controlProcessOf, planOf } from "./config.ts";
 import { type Config, MAIN } from "./config-schema.ts";
+import { answer, answerMembers } from "./ctl/control.ts";
+import { controlPath, serveControl } from "./ctl/socket.ts";
 import type { LogsOf } from "./data-folder.ts";
 import { Health } from "./health.ts";
 import { type MetricSources, metricsOf } from "./metrics.ts";
@@ -81,6 +83,10 @@ export async function startProcess(config: Config, means: ProcessMeans): Promise
   const status = means.whole?.({ health, metrics }) ?? { report: () => health.report() };
   for (const web of plan.webs) webs.set(web.id, startWeb(operator.context(web.id, "web"), web, status));
   health.started(operator);
+  for (const overlay of operator.overlays.values()) answerMembers(overlay);
+  const [member] = operator.overlays.values();
+  const isControlled = member && name === controlProcessOf(config);
+  const closeControl = isControlled && (await serveControl(controlPath(config), (...asked) => answer(member, ...asked), log));
   return {
     health,
     metrics,
@@ -92,6 +98,7 @@ export async function startProcess(config: Config, means: ProcessMeans): Promise
     stopRoles: () => new Promise((stopped) => operator.stop(stopped)),
     close: async () => {
       await Promise.all([...webs.values()].map((web) => new Promise<void>((stopped) => web.stop(stopped))));
+      if (closeControl) closeControl();
       await capture?.close();
     },
   };

@@ -37,7 +37,7 @@ const POLL_MS = 20;
 
 /** Starts every role of a configuration without faults, in as many processes as it names. */
 export async function startService(config: Config, means: ServiceMeans): Promise<RunningService> {
-  const { operatorKey, logsOf } = openDataFolder(config.data);
+  const { operatorKey, logsOf, release } = openDataFolder(config.data);
   const log = createLogger(means.log.format, means.log.level);
   const { nats } = config.overlay;
   const machines = nats && new NatsCarrier({ ...natsOf(nats, config.domain), log });
@@ -78,6 +78,7 @@ export async function startService(config: Config, means: ServiceMeans): Promise
       await stopAll(main, children);
       await admin?.close(); // what shows how it goes ends last
       await machines?.close();
+      release();
     },
   };
 }

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { utf8 } from "#base/bytes.ts";
 import { nodeHost } from "#host/node/index.ts";
 import { openStore } from "#store/index.ts";
@@ -172,7 +174,7 @@ test("backup: a folder that is none, or has nothing of ours, is a sentence", asy
   await fails(runBackup({ to: newFolder() }), /Give --data DIR, or the --config FILE/);
 });
 
-test("a folder is one process's until it lets go", () => {
+test("a folder is one process's until it lets go, whatever the collector finds", () => {
   const folder = newFolder();
   const release = lockFolder(folder);
   assert.throws(() => lockFolder(folder), /is in use by another sipcast process/);
@@ -180,4 +182,9 @@ test("a folder is one process's until it lets go", () => {
   lockFolder(folder)();
   assert.deepEqual(readdirSync(folder), ["lock"]);
   assert.equal(statSync(path.join(folder, "lock")).size, 0);
+
+  lockFolder(folder); // for as long as the process runs
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+  assert.throws(() => lockFolder(folder), /is in use by another sipcast process/);
 });
