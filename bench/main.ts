@@ -1,6 +1,7 @@
 import os from "node:os";
 import { Command } from "commander";
 import { benchJoin } from "./join.ts";
+import { benchOverlay } from "./overlay.ts";
 import { benchSip, type SipFigures } from "./sip.ts";
 
 const program = new Command("bench").description("CPU per operation, beside peers and the I/O floor, in one run");
@@ -34,6 +35,20 @@ program
     );
   });
 
+program
+  .command("overlay")
+  .description("frames between two members, on each carrier: CPU per frame")
+  .option("--seconds <n>", "measured length of a run", Number, 3)
+  .option("--octets <n>", "of a frame", Number, 300)
+  .option("--at-once <n>", "under way at a time", Number, 64)
+  .option("--json", "print one JSON object")
+  .action(async ({ seconds, octets, atOnce, json }) => {
+    const figures = await benchOverlay(seconds, octets, atOnce);
+    process.stdout.write(
+      json ? `${JSON.stringify({ bench: "overlay", machine, seconds, figures })}\n` : `${JSON.stringify(figures, null, 2)}\n`,
+    );
+  });
+
 function sipTable(figures: readonly SipFigures[]): string {
   const rows = figures.map((figure) => {
     const floor = figures.find(({ workload, server }) => workload === figure.workload && server === "floor");
@@ -43,19 +58,23 @@ function sipTable(figures: readonly SipFigures[]): string {
     const cells = [
       figure.workload,
       figure.server,
-      figure.cpuMicrosPerOperation.toFixed(1),
-      own.toFixed(1),
+      String(figure.runs),
+      measured(figure.cpuMicrosPerOperation, 1),
+      measured(own, 1),
       count,
-      String(Math.round(figure.operationsPerSec)),
+      measured(figure.operationsPerSec, 0),
       String(figure.failed),
     ];
     return `| ${cells.join(" | ")} |`;
   });
   return [
-    "| workload | server | CPU-µs | above the floor | instructions | per second | failed |",
-    "|---|---|---|---|---|---|---|",
+    "| workload | server | quiet runs | CPU-µs | above the floor | instructions | per second | failed |",
+    "|---|---|---|---|---|---|---|---|",
     ...rows,
   ].join("\n");
 }
+
+/** A dash where the machine was never quiet. */
+const measured = (value: number, digits: number): string => (Number.isNaN(value) ? "-" : value.toFixed(digits));
 
 await program.parseAsync();

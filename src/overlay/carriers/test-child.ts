@@ -7,10 +7,8 @@ import { ChannelCarrier, ChannelHub } from "./channel.ts";
 import { ipcChannel } from "./ipc.ts";
 
 process.setMaxListeners(0); // some for each lane
-process.on("message", (message: { readonly lane?: number; readonly blockMs?: number }) => {
-  if (message.lane !== undefined) {
-    const carrier = new ChannelCarrier(ipcChannel(process, `overlay ${message.lane}`));
-    new ChannelHub(carrier, nodeHost()).attach(ipcChannel(process, `driver ${message.lane}`));
-  }
-  if (message.blockMs !== undefined) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, message.blockMs); // reads nothing
+process.on("message", ({ lane }: { readonly lane?: number }) => {
+  if (lane === undefined) return;
+  const carrier = new ChannelCarrier(ipcChannel(process, `overlay ${lane}`));
+  new ChannelHub(carrier, nodeHost()).attach(ipcChannel(process, `driver ${lane}`));
 });
