@@ -87,7 +87,9 @@ export function generate(binary: string, server: Server, args: readonly string[]
   });
 }
 
+/** NaN of none. */
 export const median = (values: readonly number[]): number => {
+  if (values.length === 0) return Number.NaN;
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? (sorted[middle] ?? Number.NaN) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
