@@ -65,13 +65,13 @@ const CASES: { name: string; text: string; wants: (string | RegExp)[] }[] = [
   },
   {
     name: "an odd port for RTP (RFC 3550 §11)",
-    text: changed("unicastFirst: 6260", "unicastFirst: 6261"),
-    wants: [/edge\[0\]\.media\.unicastFirst: 6261 is odd/],
+    text: changed("unicastFirst: 8060", "unicastFirst: 8061"),
+    wants: [/edge\[0\]\.media\.unicastFirst: 8061 is odd/],
   },
   {
     name: "ports for unicast viewers beyond the last port",
-    text: changed("unicastFirst: 6260", "unicastFirst: 65400"),
-    wants: [/edge\[0\]\.media\.unicastFirst: 100 viewers from port 65400 on are too many/],
+    text: changed("unicastFirst: 8060", "unicastFirst: 65500"),
+    wants: [/edge\[0\]\.media\.unicastFirst: 25 viewers from port 65500 on are too many/],
   },
   {
     name: "a bridge that can be no interface",

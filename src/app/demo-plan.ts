@@ -41,7 +41,7 @@ const DOMAIN = "sipcast.test";
 const LOOPBACK = "127.0.0.1";
 const PORTS_PER_SITE = 10;
 const INGEST_PORTS = 100;
-const UNICAST_VIEWERS = 100;
+const UNICAST_VIEWERS = 25;
 /** The clips' own rate is about 300 kbit/s; headroom for peaks. */
 const SAMPLE_KBPS = 500;
 
@@ -90,7 +90,7 @@ export function demoYaml(options: DemoOptions): string {
         ws: at(portOf(site, 3)),
         ingestFirst: basePort + 1_000 + INGEST_PORTS * (site - 1),
         ingestCount: INGEST_PORTS,
-        unicastFirst: basePort + (basePort % 2) + 1_200 + 2 * UNICAST_VIEWERS * (site - 1),
+        unicastFirst: basePort + (basePort % 2) + 3_000 + 2 * UNICAST_VIEWERS * (site - 1),
         unicastCount: UNICAST_VIEWERS,
       },
     })),
