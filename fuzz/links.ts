@@ -7,6 +7,7 @@ import { grammarFault } from "#cops/wire/grammar.ts";
 import { CopsFramer, type CopsMessage, decode, encodeMessage } from "#cops/wire/message.ts";
 import { type AnyCopsObject, type CopsObject, prObjects } from "#cops/wire/objects.ts";
 import { readRows, writeRemoveAll, writeRows } from "#cops/wire/pib.ts";
+import { Assembler, partsOf } from "#overlay/carriers/parts.ts";
 import { Rows } from "#overlay/engine/rows.ts";
 import { type Body, decodeFrame, encodeFrame } from "#overlay/wire/frame.ts";
 import { decodePiece, eachRecord, encodePiece, encodeRecord } from "#overlay/wire/piece.ts";
@@ -118,6 +119,9 @@ const BODIES: readonly Body[] = [
   { kind: "want", positions: [POSITION] },
 ];
 
+const PARTED = utf8("a frame in three parts, of 10");
+const PARTS = [...partsOf("ds1", 1, PARTED, 10)];
+
 export const LINK_TARGETS: readonly Target[] = [
   { name: "cops", seeds: COPS, tokens: COPS_TOKENS, run: copsIsRead },
   {
@@ -154,6 +158,18 @@ export const LINK_TARGETS: readonly Target[] = [
       const table = new Rows("channels", "ds9", 1, { isWatched: () => false, changed: () => undefined, wake: () => undefined });
       table.merge(read.value, 0);
       assert.ok(table.counts.rows <= rows.length);
+    },
+  },
+  {
+    name: "overlay-parts",
+    seeds: PARTS,
+    tokens: [Uint8Array.of(0, 0, 0, 1), Uint8Array.of(0xff, 0xff, 0xff, 0xff), Uint8Array.of(3), ...words("ds1")],
+    run(bytes) {
+      const assembler = new Assembler();
+      const frames = [PARTS[0], bytes, PARTS[2]].flatMap((part) => (part && assembler.take(part)) ?? []);
+      for (const frame of frames) assert.ok(frame.length === PARTED.length || frame.length < bytes.length);
+      const { badParts, incomplete } = assembler.counters;
+      assert.ok(badParts + incomplete + frames.length <= 3, "each part counts once");
     },
   },
 ];

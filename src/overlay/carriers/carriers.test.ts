@@ -168,6 +168,14 @@ test("parts: the beginning of one frame and the end of the next are no frame", (
   assert.deepEqual(assembler.counters, { badParts: 0, incomplete: 1 });
 });
 
+test("parts: one that claims another length than the first is not the next", () => {
+  const assembler = new Assembler();
+  const [first] = partsOf("ds1", 1, utf8("frame"), 3);
+  const [, other] = partsOf("ds1", 1, utf8("a longer frame"), 3);
+  for (const part of [first, other]) assert.equal(assembler.take(part ?? assert.fail()), undefined);
+  assert.equal(assembler.counters.incomplete, 1);
+});
+
 test("parts: what is none costs nothing and is counted, a frame that claims 4 GiB too", () => {
   const assembler = new Assembler();
   const [good] = partsOf("ds1", 1, utf8("frame"), 3);

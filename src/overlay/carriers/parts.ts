@@ -70,7 +70,7 @@ export class Assembler {
       if (octets.length === frameBytes) return octets;
       this.#begin(from, { number, frame: new Uint8Array(frameBytes), gotBytes: 0 });
     }
-    return this.#add(from, number, at, octets);
+    return this.#add(from, number, frameBytes, at, octets);
   }
 
   #begin(from: MemberId, partial: Partial): void {
@@ -82,10 +82,11 @@ export class Assembler {
     }
   }
 
-  #add(from: MemberId, number: number, at: number, octets: Uint8Array): Uint8Array | undefined {
+  #add(from: MemberId, number: number, frameBytes: number, at: number, octets: Uint8Array): Uint8Array | undefined {
     const partial = this.#partials.get(from);
     if (partial === undefined) return undefined; // its beginning was lost
-    if (partial.number !== number || partial.gotBytes !== at) return this.#drop(from);
+    const isNext = partial.number === number && partial.frame.length === frameBytes && partial.gotBytes === at;
+    if (!isNext) return this.#drop(from);
     partial.frame.set(octets, at);
     partial.gotBytes += octets.length;
     if (partial.gotBytes < partial.frame.length) return undefined;
