@@ -4,11 +4,11 @@ import { readAddress } from "#host/addresses.ts";
 import { runBackup } from "./backup/backup.ts";
 import { runRestore } from "./backup/restore.ts";
 import { runBroadcast } from "./broadcast.ts";
+import { runCampaign } from "./campaign.ts";
 import { UsageError } from "./console.ts";
 import { runCtl } from "./ctl/command.ts";
 import { runDemo } from "./demo.ts";
 import { runDoctor } from "./doctor.ts";
-import { runFaults } from "./faults.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./logger.ts";
 import { runCheck, runServe } from "./serve.ts";
 import { runSimulate } from "./simulate.ts";
@@ -183,15 +183,21 @@ const simulate = program
   .option("--json", "print one JSON object")
   .action(runSimulate);
 
-simulate
-  .command("faults")
-  .description("draw runs of people, servers and lines that fail from seeds, and check that no rule is broken")
-  .option("--seeds <n>", "how many (default: 1000, or as many as --minutes allows)", whole(1, 1_000_000_000))
-  .option("--from <seed>", "the first of them (default: a fresh one)", whole(0, 2 ** 31 - 1))
-  .option("--minutes <n>", "stop after so much time", whole(1, 100_000))
-  .option("--jobs <n>", "processes (default: one a core)", whole(1, 256))
-  .option("--script <file>", "a kept script again, step by step, as --seed does with a seed")
-  .action((_flags, command: Command) => runFaults(command.optsWithGlobals()));
+const CAMPAIGNS = {
+  faults: "draw runs of people, servers and lines that fail from seeds, and check that no rule is broken",
+  tables: "the same for tables alone: what servers promised is found after crashes, lost disks and partitions",
+} as const;
+for (const what of ["faults", "tables"] as const) {
+  simulate
+    .command(what)
+    .description(CAMPAIGNS[what])
+    .option("--seeds <n>", "how many (default: 1000, or as many as --minutes allows)", whole(1, 1_000_000_000))
+    .option("--from <seed>", "the first of them (default: a fresh one)", whole(0, 2 ** 31 - 1))
+    .option("--minutes <n>", "stop after so much time", whole(1, 100_000))
+    .option("--jobs <n>", "processes (default: one a core)", whole(1, 256))
+    .option("--script <file>", "a kept script again, step by step, as --seed does with a seed")
+    .action((_flags, command: Command) => runCampaign(what, command.optsWithGlobals()));
+}
 
 try {
   await program.parseAsync();

@@ -3,18 +3,18 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { Random } from "../random.ts";
+import { shrink } from "../shrink.ts";
 import { faultScript } from "./generate.ts";
 import { type FaultRun, type RunOptions, runFaultScript } from "./run.ts";
 import { type FaultScript, showStep } from "./script.ts";
-import { shrink } from "./shrink.ts";
 
 const KEPT = path.resolve(import.meta.dirname, "../../../testdata/faults");
 const SEEDS = 40;
 /** The canary is to be found within so many. */
 const CANARY_SEEDS = 150;
 
-const told = ({ violations, atMs }: FaultRun): string =>
-  violations.map(({ rule, what }) => `${atMs} ms: ${rule}: ${what}`).join("\n");
+const told = ({ violations, virtualMs }: FaultRun): string =>
+  violations.map(({ rule, what }) => `${virtualMs} ms: ${rule}: ${what}`).join("\n");
 
 test("no rule is broken by what people do and by what goes wrong (DESIGN §5)", (context) => {
   for (let seed = 1; seed <= SEEDS; seed++) {

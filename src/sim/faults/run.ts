@@ -11,7 +11,6 @@ import { CAST, type FaultScript, MEMBERS, type Step } from "./script.ts";
 export interface FaultRun {
   /** The first rules that were broken, all at one moment; none = the run is good. */
   readonly violations: readonly Violation[];
-  readonly atMs: number;
   readonly virtualMs: number;
   readonly traceHash: string;
   readonly ladder: string;
@@ -60,7 +59,7 @@ export function runFaultScript(script: FaultScript, { ladder = false, tamper }: 
     const { message, stack } = error instanceof Error ? error : new Error(String(error));
     violations = [{ rule: "the product threw", what: `${message}\n${stack?.split("\n").slice(1, 6).join("\n")}` }];
   }
-  return { violations, atMs: net.nowMs(), virtualMs: net.nowMs(), traceHash: net.hash(), ladder: net.ladder() };
+  return { violations, virtualMs: net.nowMs(), traceHash: net.hash(), ladder: net.ladder() };
 }
 
 class Run {

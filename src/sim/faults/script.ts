@@ -62,7 +62,7 @@ export interface FaultScript {
 }
 
 /** A step as one line for people. */
-export function showStep(step: Step): string {
+export function showStep(step: { readonly atMs: number; readonly do: string }): string {
   const { atMs, do: what, ...about } = step;
   const words = Object.values(about).map((value) => (typeof value === "object" ? JSON.stringify(value) : String(value)));
   return `${(atMs / 1_000).toFixed(2).padStart(7)} s  ${what} ${words.join(" ")}`;

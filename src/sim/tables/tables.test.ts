@@ -12,7 +12,7 @@ test(`tables through ${SEEDS} scripts: what a promise covers is found, all agree
   let promises = 0;
   for (let seed = 1; seed <= SEEDS; seed++) {
     const run = runTableScript(tableScript(seed));
-    assert.deepEqual(run.violations, [], `replay: npm run sim -- tables --seed ${seed}`);
+    assert.deepEqual(run.violations, [], `replay: npm run sim:tables -- --seed ${seed}`);
     promises += run.promises;
   }
   assert.ok(promises > SEEDS, `${promises} promises`);

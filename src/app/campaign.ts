@@ -3,14 +3,13 @@ import { randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import path from "node:path";
-import { faultScript } from "#sim/faults/generate.ts";
-import { type FaultRun, runFaultScript } from "#sim/faults/run.ts";
-import { type FaultScript, showStep } from "#sim/faults/script.ts";
-import { shrink } from "#sim/faults/shrink.ts";
+import { type CampaignName, campaignOf, type Run, type AnyScript as Script } from "#sim/campaigns.ts";
+import { showStep } from "#sim/faults/script.ts";
+import { shrink } from "#sim/shrink.ts";
+import type { SeedBatch, SeedResult } from "./campaign-worker.ts";
 import { say, UsageError } from "./console.ts";
-import type { SeedBatch, SeedResult } from "./faults-worker.ts";
 
-interface FaultsFlags {
+interface CampaignFlags {
   readonly seeds?: number;
   readonly from?: number;
   readonly minutes?: number;
@@ -20,7 +19,7 @@ interface FaultsFlags {
   readonly trace?: boolean;
   readonly json?: boolean;
 }
-interface Campaign {
+interface Outcome {
   readonly from: number;
   readonly seeds: number;
   readonly failed: readonly SeedResult[];
@@ -35,19 +34,19 @@ const FRESH_SEEDS = 1_000_000_000;
 const BATCH_SEEDS = 25;
 /** Broken seeds that are shrunk and printed: the first of each rule. */
 const SHOWN_RULES = 3;
-const WORKER = path.join(import.meta.dirname, "faults-worker.ts");
+const WORKER = path.join(import.meta.dirname, "campaign-worker.ts");
 
-/** `sipcast simulate faults`: many seeds, or one run again. */
-export async function runFaults(flags: FaultsFlags): Promise<void> {
-  if (flags.script !== undefined) return replay(readScript(flags.script), flags);
-  if (flags.seed !== undefined) return replay(faultScript(flags.seed), flags);
-  const campaign = await runSeeds(flags);
-  const { failed, ...figures } = campaign;
-  const shown = firstOfEachRule(failed).map(({ seed }) => shrink(faultScript(seed), runFaultScript));
+/** `sipcast simulate faults|tables`: many seeds, or one run again. */
+export async function runCampaign(what: CampaignName, flags: CampaignFlags): Promise<void> {
+  const { script: scriptOf, run } = campaignOf(what);
+  if (flags.script !== undefined) return replay(what, readScript(flags.script), flags);
+  if (flags.seed !== undefined) return replay(what, scriptOf(flags.seed), flags);
+  const { failed, ...figures } = await runSeeds(what, flags);
+  const shown = firstOfEachRule(failed).map(({ seed }) => shrink(scriptOf(seed), run));
   const seedsPerSec = Math.round((10 * figures.seeds) / figures.wallSec) / 10;
   if (flags.json) process.stdout.write(`${JSON.stringify({ ...figures, seedsPerSec, violations: failed, scripts: shown })}\n`);
   else {
-    for (const script of shown) show(script, runFaultScript(script));
+    for (const script of shown) show(what, script, run(script));
     const { from, seeds, virtualHours, wallSec } = figures;
     process.stdout.write(`seeds ${from} to ${from + seeds - 1}: ${failed.length} broke a rule; `);
     process.stdout.write(`${virtualHours.toFixed(1)} virtual hours in ${wallSec.toFixed(1)} s, ${seedsPerSec} seeds/s\n`);
@@ -55,32 +54,32 @@ export async function runFaults(flags: FaultsFlags): Promise<void> {
   if (failed.length > 0) process.exitCode = 1;
 }
 
-function readScript(file: string): FaultScript {
+function readScript(file: string): Script {
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as FaultScript;
+    return JSON.parse(readFileSync(file, "utf8")) as Script;
   } catch (error) {
     throw new UsageError(`Cannot read ${file}: ${(error as Error).message}`);
   }
 }
 
 /** One script again, told step by step. */
-function replay(script: FaultScript, { trace = false, json = false }: FaultsFlags): void {
-  const { ladder, ...run } = runFaultScript(script, { ladder: trace });
+function replay(what: CampaignName, script: Script, { trace = false, json = false }: CampaignFlags): void {
+  const { ladder, ...run } = campaignOf(what).run(script, { ladder: trace });
   if (json) process.stdout.write(`${JSON.stringify({ script, ...run, ...(trace && { ladder: ladder.split("\n") }) })}\n`);
   else {
     if (trace) process.stdout.write(`${ladder}\n\n`);
-    show(script, { ...run, ladder });
+    show(what, script, run);
   }
   if (run.violations.length > 0) process.exitCode = 1;
 }
 
-function show(script: FaultScript, { violations, atMs, traceHash }: FaultRun): void {
-  const { seed, coreKbps, accessKbps, steps } = script;
+function show(what: CampaignName, script: Script, { violations, virtualMs, traceHash }: Omit<Run, "ladder">): void {
+  const { seed, steps } = script;
   const told = violations.map(({ rule, what }) => `  ${rule}: ${what}`);
   const lines = [
-    `seed ${seed}, core ${coreKbps} kbit/s, access ${accessKbps} kbit/s; replay: npm run sim -- --seed ${seed}`,
+    `seed ${seed}, ${campaignOf(what).about(script)}; replay: bin/sipcast simulate ${what} --seed ${seed}`,
     ...steps.map((step) => `  ${showStep(step)}`),
-    ...(told.length > 0 ? [`at ${(atMs / 1_000).toFixed(2)} s`, ...told, JSON.stringify(script)] : ["  no rule is broken"]),
+    ...(told.length > 0 ? [`at ${(virtualMs / 1_000).toFixed(2)} s`, ...told, JSON.stringify(script)] : ["  no rule is broken"]),
     `  trace hash ${traceHash}`,
   ];
   process.stdout.write(`${lines.join("\n")}\n\n`);
@@ -96,7 +95,10 @@ function firstOfEachRule(failed: readonly SeedResult[]): readonly SeedResult[] {
 }
 
 /** Seeds in order, on every core, until there are enough or the time is over. */
-async function runSeeds({ seeds, from = randomInt(FRESH_SEEDS), minutes, jobs, json }: FaultsFlags): Promise<Campaign> {
+async function runSeeds(
+  what: CampaignName,
+  { seeds, from = randomInt(FRESH_SEEDS), minutes, jobs, json }: CampaignFlags,
+): Promise<Outcome> {
   const wanted = seeds ?? (minutes === undefined ? DEFAULT_SEEDS : Infinity);
   const startedMs = performance.now();
   const elapsedSec = (): number => (performance.now() - startedMs) / 1_000;
@@ -106,7 +108,7 @@ async function runSeeds({ seeds, from = randomInt(FRESH_SEEDS), minutes, jobs, j
     const count = Math.min(BATCH_SEEDS, wanted - given);
     if (count <= 0 || elapsedSec() >= (minutes ?? Infinity) * 60) return undefined;
     given += count;
-    return { from: from + given - count, count };
+    return { what, from: from + given - count, count };
   };
   say(`seeds from ${from}`);
   const done = (batch: readonly SeedResult[]): void => {

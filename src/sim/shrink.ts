@@ -1,14 +1,19 @@
-import type { FaultRun } from "./run.ts";
-import type { FaultScript, Step } from "./script.ts";
-
 /** Runs at most, so that a long script ends soon enough. */
 const MAX_RUNS = 400;
+
+/** A script of any kind, and what a run of it says. */
+interface Scripted<Step> {
+  readonly steps: readonly Step[];
+}
+interface Judged {
+  readonly violations: readonly { readonly rule: string }[];
+}
 
 /**
  * The same script with as few steps as still break the rule that it breaks: pieces are left out, half of it first, then
  * ever smaller ones (delta debugging).
  */
-export function shrink(script: FaultScript, run: (script: FaultScript) => FaultRun): FaultScript {
+export function shrink<Step, Script extends Scripted<Step>>(script: Script, run: (script: Script) => Judged): Script {
   const rule = run(script).violations[0]?.rule;
   if (rule === undefined) return script;
   let runs = 0;
