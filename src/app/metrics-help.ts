@@ -1,10 +1,12 @@
 /** What each counter counts, in the words of `/metrics`: a counter that is added needs its line here. */
 import type { CopsCounters } from "#cops/index.ts";
 import type { HostCounters } from "#host/node/index.ts";
-import type { OverlayNode } from "#overlay/index.ts";
+import type { NatsCarrier } from "#overlay/carriers/nats.ts";
+import type { ChannelHub, OverlayNode } from "#overlay/index.ts";
 import type { Registration } from "#registration/index.ts";
 import type { SipCounters } from "#sip/index.ts";
 
+export type NatsCounters = NatsCarrier["counters"] & NatsCarrier["assembler"]["counters"];
 type Help<Counters> = Readonly<Record<keyof Counters & string, string>>;
 
 export const SIP_HELP: Help<SipCounters> = {
@@ -45,6 +47,24 @@ export const OVERLAY_HELP: Help<OverlayNode["counters"] & { lateAnswers: number;
   twins: "Overlay frames of another member of the same name.",
   lateAnswers: "Overlay answers that nobody waited for any more.",
   timeouts: "Overlay requests that were not answered in time.",
+};
+
+export const REPLICATION_HELP: Help<OverlayNode["replication"]["counters"]> = {
+  badRows: "Pieces of rows that could not be read.",
+  unreplicated: "Promises that left before another member had a copy.",
+  resent: "Pieces of rows sent again, as no copy was confirmed.",
+};
+
+export const CHANNEL_HELP: Help<ChannelHub["counters"]> = {
+  dropped: "Overlay frames between processes of this machine dropped, as the other one did not read.",
+  badMessages: "Messages between processes of this machine that were none.",
+};
+
+export const NATS_HELP: Help<NatsCounters> = {
+  disconnects: "Connections to NATS servers that were lost.",
+  dropped: "Overlay frames for other machines dropped, for want of a NATS server or as it did not take them.",
+  badParts: "Messages of NATS that were no part of an overlay frame.",
+  incomplete: "Overlay frames of other machines of which parts were lost.",
 };
 
 export const REGISTRATION_HELP: Help<Registration["counters"]> = {

@@ -1,8 +1,19 @@
 import { AggregatorRegistry, Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { HostCounters } from "#host/node/index.ts";
 import type { HttpCounts } from "#http/index.ts";
+import type { ChannelHub } from "#overlay/index.ts";
 import type { Operator } from "#roles/operator.ts";
-import { COPS_HELP, HOST_HELP, OVERLAY_HELP, REGISTRATION_HELP, SIP_HELP } from "./metrics-help.ts";
+import {
+  CHANNEL_HELP,
+  COPS_HELP,
+  HOST_HELP,
+  NATS_HELP,
+  type NatsCounters,
+  OVERLAY_HELP,
+  REGISTRATION_HELP,
+  REPLICATION_HELP,
+  SIP_HELP,
+} from "./metrics-help.ts";
 
 /** Where the numbers stand: plain fields of whoever counts, read when asked. */
 export interface MetricSources {
@@ -14,6 +25,12 @@ export interface MetricSources {
   readonly isReady: () => boolean;
   /** How often each child process had to be started again. */
   readonly restarts: () => readonly (readonly [process: string, count: number])[];
+  /** What carries the overlay to other processes, and to other machines. */
+  readonly carriers: () => Carriers;
+}
+export interface Carriers {
+  readonly channel: ChannelHub["counters"];
+  readonly nats?: NatsCounters;
 }
 /** What one process measured, fit for a channel between processes. */
 export type MetricSamples = Awaited<ReturnType<Registry["getMetricsAsJSON"]>>;
@@ -193,6 +210,14 @@ const COMMON: readonly Metric[] = [
       { ...counters, lateAnswers: requests.late, timeouts: requests.timedOut },
     ]),
   ),
+  ...fields("overlay", REPLICATION_HELP, ["member"], ({ operator }) =>
+    [...operator.overlays].map(([member, { replication }]) => [{ member }, replication.counters]),
+  ),
+  ...fields("overlay_channel", CHANNEL_HELP, [], ({ carriers }) => [[{}, carriers().channel]]),
+  ...fields("overlay_nats", NATS_HELP, [], ({ carriers }) => {
+    const { nats } = carriers();
+    return nats ? [[{}, nats]] : [];
+  }),
   ...fields("registration", REGISTRATION_HELP, [], ({ operator }) =>
     operator.registration ? [[{}, operator.registration.registration.counters]] : [],
   ),

@@ -31,6 +31,7 @@ export interface ProcessMeans {
   readonly trace: ((line: string) => void) | undefined;
   /** What the page's listeners say of how it goes. Default: how this process is, without its metrics. */
   readonly whole?: (own: OwnStatus) => StatusPort;
+  readonly carriers: MetricSources["carriers"];
   /** How often each other process had to be started again. */
   readonly restarts?: MetricSources["restarts"];
 }
@@ -78,12 +79,18 @@ export async function startProcess(config: Config, means: ProcessMeans): Promise
   const plan = planOf(config, origins, name);
   const operator = startOperator(plan, { ...means, host: hostOf, failed });
   const webs = new Map<string, RunningWeb>();
-  const sources = sourcesOf(operator, health, hosts, webs, means.restarts);
-  const metrics = metricsOf(sources, childrenOf(config).length > 0 ? name : undefined);
+  const sources = sourcesOf(operator, health, hosts, webs);
+  const metrics = metricsOf({ restarts: () => [], ...means, ...sources }, childrenOf(config).length > 0 ? name : undefined);
   const status = means.whole?.({ health, metrics }) ?? { report: () => health.report() };
   for (const web of plan.webs) webs.set(web.id, startWeb(operator.context(web.id, "web"), web, status));
   health.started(operator);
-  for (const overlay of operator.overlays.values()) answerMembers(overlay);
+  for (const [id, overlay] of operator.overlays) {
+    answerMembers(overlay);
+    overlay.onTwin(() => {
+      log.error("ended: another machine has a member of this name, and had it before", { member: id });
+      process.exit(1);
+    });
+  }
   const [member] = operator.overlays.values();
   const isControlled = member && name === controlProcessOf(config);
   const closeControl = isControlled && (await serveControl(controlPath(config), (...asked) => answer(member, ...asked), log));
@@ -116,8 +123,7 @@ function sourcesOf(
   health: Health,
   hosts: ReadonlyMap<string, NodeHost>,
   webs: ReadonlyMap<string, RunningWeb>,
-  restarts: MetricSources["restarts"] = () => [],
-): MetricSources {
+): Omit<MetricSources, "carriers" | "restarts"> {
   return {
     operator,
     hosts: () => [...hosts].map(([member, { counters }]) => [member, counters]),
@@ -127,7 +133,6 @@ function sourcesOf(
         return counts ? [[member, counts] as const] : [];
       }),
     isReady: () => health.report().notReady.length === 0,
-    restarts,
   };
 }
 

@@ -55,6 +55,10 @@ export async function startService(config: Config, means: ServiceMeans): Promise
     trace: means.trace ? say : undefined,
     whole: (own) => (config.admin ? { report: whole(own).report } : whole(own)),
     restarts: () => children.restarts(),
+    carriers: () => ({
+      channel: hub.counters,
+      ...(machines && { nats: { ...machines.counters, ...machines.assembler.counters } }),
+    }),
   });
   const status = whole(main);
   const admin = config.admin && statusServer(status);

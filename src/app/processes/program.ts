@@ -24,7 +24,9 @@ function obey({ name, config, operatorKey, log: { format, level }, trace }: Star
   const log = createLogger(format, level, undefined, { process: name });
   const origins = [...originsOf(config)];
   const logsOf = logsIn(config.data);
-  const starting = startProcess(config, { name, carrier, operatorKey, logsOf, origins, log, trace: trace ? say : undefined });
+  const carriers = () => ({ channel: carrier.counters });
+  const own = { name, carrier, carriers, operatorKey, logsOf, origins, log, trace: trace ? say : undefined };
+  const starting = startProcess(config, own);
   void starting.then(reportChanges);
   process.on("message", (message: Down) => void starting.then((running) => told(running, log, message)));
 }
