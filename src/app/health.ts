@@ -48,8 +48,11 @@ function waiting({ overlays }: Operator): string[] {
     return [phase === "draining" ? `${id} ends its calls.` : `${id} ${WAITING[role]}.`];
   });
 }
-function degraded({ servers, edges }: Operator): string[] {
+function degraded({ servers, edges, overlays }: Operator): string[] {
   return [
+    ...[...overlays].flatMap(([id, { replication }]) =>
+      replication.isDegraded ? [`${id} made promises that no other server has a copy of.`] : [],
+    ),
     ...servers.flatMap(({ id, pep }) =>
       isConnected(pep) ? [] : [`${id} is not connected to its edge: nobody can watch or go on air there.`],
     ),

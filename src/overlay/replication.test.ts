@@ -90,6 +90,19 @@ simTest("promises become safe in the order in which they were made", (net) => {
   assert.deepEqual(order, [0, 1, 2, 3, 4]);
 });
 
+simTest("a member says for a minute that it made promises that it alone can keep", (net) => {
+  let isCut = false;
+  const [one] = servers(net, ["ds1", "ds2"], () => (isCut ? [] : [1])).all;
+  isCut = true;
+  one.table.put("k", "v", 1, 60);
+  net.run(99);
+  assert.equal(one.node.replication.isDegraded, false);
+  net.run(59_000);
+  assert.equal(one.node.replication.isDegraded, true);
+  net.run(2_000);
+  assert.equal(one.node.replication.isDegraded, false);
+});
+
 simTest("nothing can be written before the log is read", (net) => {
   const { join } = stage(net);
   const table = join("ds1", "ds").table<string>("t", ALL);

@@ -14,6 +14,8 @@ const ASK_AGAIN_MS = 250;
 /** A member that starts hears within this time who else is there. */
 const MEET_MS = 500;
 
+/** So long after a promise left unreplicated a member says so. */
+const DEGRADED_MS = 60_000;
 const NOBODY: Copies = { roles: [], to: "all" };
 
 /** What replication needs of the membership. */
@@ -34,8 +36,7 @@ export interface ReplicationPorts {
 export class Replication implements JournalReader {
   /** Plain fields for /metrics. `unreplicated`: promises that only this member can keep (DESIGN §5). */
   readonly counters = { badRows: 0, unreplicated: 0, resent: 0 };
-  /** When a promise last left unreplicated; of the clock's time. */
-  unreplicatedAtMs = -Infinity;
+  #unreplicatedAtMs = -Infinity;
   readonly #clock: Clock;
   readonly #journal: Journal;
   readonly #ports: ReplicationPorts;
@@ -64,6 +65,11 @@ export class Replication implements JournalReader {
 
   tables(): Iterable<OverlayTable<Json>> {
     return this.#tables.values();
+  }
+
+  /** A promise left, not long ago, that only this member can keep. */
+  get isDegraded(): boolean {
+    return this.#clock.nowMs() < this.#unreplicatedAtMs + DEGRADED_MS;
   }
 
   inspect(): readonly TableView[] {
@@ -232,7 +238,7 @@ export class Replication implements JournalReader {
       resend: (after) => this.#resend(table, stream, after),
       unreplicated: () => {
         this.counters.unreplicated++;
-        this.unreplicatedAtMs = this.#clock.nowMs();
+        this.#unreplicatedAtMs = this.#clock.nowMs();
       },
     });
     this.#gates.set(stream, gate);

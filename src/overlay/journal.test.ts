@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LIMITS } from "#base/limits.ts";
+import { simNetwork } from "#sim/index.ts";
+import { Journal } from "./journal.ts";
+import { encodePiece } from "./wire/piece.ts";
+
+const piece = (through: number): Uint8Array =>
+  encodePiece({ table: "t", owner: "ds1", life: 1, audience: "", after: through - 1, through }, []);
+const MACHINE = ["ds1", "127.0.0.1"] as const;
+
+/** A machine's journal, replayed: what was in it, and the octets of its log. */
+function opened(net: ReturnType<typeof simNetwork>, snapshot: () => Iterable<Uint8Array> = () => []) {
+  const host = net.host(...MACHINE);
+  const journal = new Journal(host.log("rows"), host, snapshot);
+  const read: [through: number, sinceMs: number][] = [];
+  let life: number | undefined;
+  journal.replay({ onPiece: ({ head }, sinceMs) => read.push([head.through, Math.round(sinceMs)]) }, (last) => {
+    life = last;
+  });
+  net.run(1);
+  return { journal, read, life };
+}
+
+test("what is written is read again, with the time that has passed and the highest incarnation", () => {
+  const net = simNetwork(1);
+  const { journal, life } = opened(net);
+  assert.equal(life, 0);
+  journal.live(7);
+  journal.write(piece(1));
+  net.run(5_000);
+  journal.write(piece(2));
+  net.run(1_000);
+  net.kill("ds1");
+  net.run(10_000);
+  const again = opened(net);
+  assert.equal(again.life, 7);
+  assert.deepEqual(again.read, [
+    [1, 16_000],
+    [2, 11_000],
+  ]);
+});
+
+test("a wall clock that went back takes nothing from what is left of a life", () => {
+  const net = simNetwork(1);
+  opened(net).journal.write(piece(1));
+  net.run(1_000);
+  net.kill("ds1");
+  net.setWall("ds1", -60_000);
+  assert.deepEqual(opened(net).read, [[1, 0]]);
+});
+
+test("a log of a later version is not read: the process ends and says why", () => {
+  const net = simNetwork(1);
+  const log = net.host(...MACHINE).log("rows");
+  log.replay(
+    () => undefined,
+    () => log.append(Uint8Array.of(2, 1, 0, 0, 0, 0, 0, 0, 0, 0)),
+  );
+  net.run(100);
+  net.kill("ds1");
+  assert.throws(() => opened(net), /a record of version 2, 1 is the highest known/);
+});
+
+test("above overlayLogSlackBytes the log is rewritten from a snapshot, and what is written meanwhile goes behind it", () => {
+  const net = simNetwork(1);
+  let snapshots = 0;
+  const { journal } = opened(net, () => {
+    snapshots++;
+    return [piece(100)];
+  });
+  journal.live(7);
+  const large = encodePiece({ table: "x".repeat(1024 * 1024), owner: "ds1", life: 1, audience: "", after: 0, through: 1 }, []);
+  for (let octets = 0; octets <= LIMITS.overlayLogSlackBytes; octets += large.length) journal.write(large);
+  journal.write(piece(101));
+  net.run(1_000);
+  assert.equal(snapshots, 1);
+  net.kill("ds1");
+  const { read, life } = opened(net);
+  assert.equal(life, 7);
+  assert.deepEqual(
+    read.map(([through]) => through),
+    [100, 101],
+  );
+});
