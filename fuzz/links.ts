@@ -111,7 +111,7 @@ const PIECE = encodePiece({ ...POSITION, after: 1, through: 3 }, RECORDS);
 const BODIES: readonly Body[] = [
   {
     kind: "hello",
-    ...{ id: 5, speaks: 1, role: "ds", phase: "serving", info: { sip: "127.0.0.1:5060" } },
+    ...{ id: 5, upMs: 9, speaks: 1, role: "ds", phase: "serving", info: { sip: "127.0.0.1:5060" } },
     heads: [POSITION],
   },
   { kind: "ask", id: 2, topic: "registration.channels", body: { a: [1, null, -0.5] } },

@@ -77,6 +77,8 @@ export class OverlayNode implements Overlay {
   #self: Member;
   #port: CarrierPort | undefined; // once the log is read
   #joinedAtMs = Infinity;
+  #livesSinceMs = Infinity; // under its present incarnation
+  #hasTwin = false;
   #incarnation = 0;
   #nextId = 0;
   #nextPing = 0;
@@ -227,6 +229,7 @@ export class OverlayNode implements Overlay {
   #live(incarnation: number): void {
     const { id } = this.#self;
     this.#incarnation = incarnation;
+    this.#livesSinceMs = this.#host.nowMs();
     this.#peers.delete(id);
     this.#admit(this.#self, incarnation).heardAtMs = Infinity;
     this.replication.raiseLife(incarnation);
@@ -241,17 +244,22 @@ export class OverlayNode implements Overlay {
     const frame = decoded.value;
     if (frame.from === this.#self.id && frame.incarnation !== this.#incarnation) return this.#heardTwin(frame);
     if (frame.kind === "hello") this.#met(frame);
-    else if (frame.kind === "outlived") this.#rise(frame.known);
+    else if (frame.kind === "outlived" && frame.life === this.#incarnation) this.#rise(frame.known);
     const peer = this.#peers.get(frame.from);
     if (peer?.incarnation === frame.incarnation) this.#take(frame, peer);
     else if (frame.kind !== "hello") this.#stranger(frame.from);
   }
 
-  /** Of the same name: an earlier life whose words were under way, or somebody else, who was there before. */
-  #heardTwin({ incarnation }: Frame): void {
-    if (incarnation > this.#incarnation || this.#host.nowMs() < this.#joinedAtMs + ECHO_MS) return;
+  /** Of the same name: an earlier life whose words were under way, or somebody else, who may have been there before. */
+  #heardTwin(frame: Frame): void {
+    if (this.#host.nowMs() < this.#livesSinceMs + ECHO_MS) return;
     this.counters.twins++;
-    if (this.counters.twins === 1) this.#onTwin();
+    if (frame.kind !== "hello" || frame.upMs < this.#upMs || this.#hasTwin) return;
+    this.#hasTwin = true;
+    this.#onTwin();
+  }
+  get #upMs(): number {
+    return Math.floor(this.#host.nowMs() - this.#joinedAtMs);
   }
 
   /** Its hello is still under way, or was lost. */
@@ -321,7 +329,7 @@ export class OverlayNode implements Overlay {
     }
     if (life !== undefined && incarnation < life) {
       this.counters.outlived++;
-      this.#port?.send(from, this.#frame({ kind: "outlived", known: life }));
+      this.#port?.send(from, this.#frame({ kind: "outlived", life: incarnation, known: life }));
       return;
     }
     const member: Member = { id: from, role, phase, info };
@@ -418,7 +426,7 @@ export class OverlayNode implements Overlay {
   #hello(): Uint8Array {
     const { role, phase, info } = this.#self;
     const heads = this.replication.heads();
-    return this.#frame({ kind: "hello", id: this.#nextId++, speaks: VERSION, role, phase, info, heads });
+    return this.#frame({ kind: "hello", id: this.#nextId++, upMs: this.#upMs, speaks: VERSION, role, phase, info, heads });
   }
 }
 

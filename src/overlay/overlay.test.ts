@@ -102,22 +102,26 @@ for (const [name, lost] of [
   });
 }
 
-simTest("of two members of one name the later one is told", (net) => {
+simTest("of two members of one name the later one is told, whatever a third says of their incarnations", (net) => {
   const { join, carrier } = stage(net);
+  join("ds1", "ds");
   const later = join("ds2", "ds");
   let told = 0;
   later.onTwin(() => told++);
   net.run(10);
   const elsewhere = carrier.join("elsewhere", net.host("elsewhere", "127.0.4.1"), () => undefined);
-  const hello = (incarnation: number): Uint8Array =>
-    encodeFrame({ from: "ds2", incarnation, kind: "hello", id: 1, speaks: 1, role: "ds", phase: "serving", info: {}, heads: [] });
-  elsewhere.send("ds2", hello(later.incarnation - 1)); // may have been under way since an earlier life
+  const say = (incarnation: number, upMs: number): void => {
+    const hello: Body = { kind: "hello", id: 1, upMs, speaks: 1, role: "ds", phase: "serving", info: {}, heads: [] };
+    for (const to of ["ds1", "ds2"]) elsewhere.send(to, encodeFrame({ from: "ds2", incarnation, ...hello }));
+  };
+  say(later.incarnation - 1, 60_000); // may have been under way since an earlier life
   net.run(5_000);
-  elsewhere.send("ds2", hello(later.incarnation + 1)); // came after this one, and is told itself
-  net.run(1_000);
+  say(later.incarnation + 1, 1_000); // came after this one, and is told itself
+  net.run(5_000);
   assert.equal(told, 0);
-  for (let count = 0; count < 2; count++) elsewhere.send("ds2", hello(later.incarnation - 1));
-  net.run(1_000);
+  say(later.incarnation + 1, 60_000);
+  say(later.incarnation - 1, 61_000);
+  net.run(5_000);
   assert.equal(told, 1);
 });
 
@@ -265,7 +269,7 @@ test("above overlayRecentMessages the oldest message is forgotten, above overlay
   net.run(10);
   const say = (from: string, body: Body): void =>
     carrier.join(from, host, () => undefined).send("ds1", encodeFrame({ from, incarnation: 1, ...body }));
-  const hello: Body = { kind: "hello", id: 1, speaks: 1, role: "ds", phase: "serving", info: {}, heads: [] };
+  const hello: Body = { kind: "hello", id: 1, upMs: 0, speaks: 1, role: "ds", phase: "serving", info: {}, heads: [] };
   say("x", hello);
   for (let id = 0; id <= LIMITS.overlayRecentMessages; id++) say("x", { kind: "tell", id, topic: "t", body: 0 });
   for (const id of [1, 0]) say("x", { kind: "tell", id, topic: "t", body: 0 });

@@ -53,10 +53,6 @@ export function startOperator(plan: OperatorPlan, ground: OperatorGround): Opera
   const context = (member: string, role: RoleName, info: Member["info"] = {}): RoleContext => {
     const host = ground.host(member);
     const overlay = new OverlayNode(ground.carrier, host, { id: member, role, info });
-    overlay.onTwin(() => {
-      overlay.leave();
-      ground.failed("overlay", new Error(`another member is called ${member}`));
-    });
     overlays.set(member, overlay);
     return { host, overlay, log: ground.log, operatorKey: ground.operatorKey, failed: ground.failed };
   };

@@ -10,6 +10,7 @@ const BODIES: readonly Body[] = [
   {
     kind: "hello",
     id: 5,
+    upMs: 9,
     speaks: 1,
     role: "ds",
     phase: "serving",
@@ -17,7 +18,7 @@ const BODIES: readonly Body[] = [
     heads: [POSITION],
   },
   { kind: "bye" },
-  { kind: "outlived", known: 9 },
+  { kind: "outlived", life: 7, known: 9 },
   { kind: "tell", id: 1, topic: "push.channel", body: { name: "bob-tv" } },
   { kind: "ask", id: 2, topic: "registration.channels", body: {} },
   { kind: "answer", id: 2, body: null },

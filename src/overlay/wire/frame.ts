@@ -21,6 +21,8 @@ export type Body =
       readonly kind: "hello";
       /** A later hello of the same life has a higher one. */
       readonly id: number;
+      /** Since it joined, ms: of two members of one name the longer one stays. */
+      readonly upMs: number;
       readonly speaks: number;
       readonly role: RoleName;
       readonly phase: Member["phase"];
@@ -29,8 +31,8 @@ export type Body =
       readonly heads: readonly Position[];
     }
   | { readonly kind: "bye" }
-  /** To a member that says hello with a lower incarnation than was known: its clock went back over a restart. */
-  | { readonly kind: "outlived"; readonly known: number }
+  /** To a member that said hello under `life`, lower than the incarnation that was known: its clock went back over a restart. */
+  | { readonly kind: "outlived"; readonly life: number; readonly known: number }
   | { readonly kind: "ping" | "pong"; readonly id: number }
   | { readonly kind: "tell" | "ask"; readonly id: number; readonly topic: string; readonly body: Json }
   | { readonly kind: "answer"; readonly id: number; readonly body: Json }
@@ -75,6 +77,7 @@ const MESSAGE = isRecord({ id: isCount, topic: isText, body: isJson });
 const BODIES: Readonly<Record<Body["kind"], Check>> = {
   hello: isRecord({
     id: isCount,
+    upMs: isCount,
     speaks: isCount,
     role: isOneOf(...ROLES),
     phase: isOneOf("standby", "joining", "serving", "draining"),
@@ -82,7 +85,7 @@ const BODIES: Readonly<Record<Body["kind"], Check>> = {
     heads: isListOf(isPosition),
   }),
   bye: isObject,
-  outlived: isRecord({ known: isCount }),
+  outlived: isRecord({ life: isCount, known: isCount }),
   ping: isRecord({ id: isCount }),
   pong: isRecord({ id: isCount }),
   tell: MESSAGE,
