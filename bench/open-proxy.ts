@@ -29,9 +29,10 @@ export function startOpenProxy(host: Host, overlay: Overlay, port: number, liste
       onFlowClosed: (flow) => proxy.onFlowClosed(flow),
     },
   );
-  const registrar = new Registrar({ table: overlay.table<Binding>("bindings", copiedTo("ds")), host }, { domain: BENCH_DOMAIN });
+  const bindings = overlay.table<Binding>("bindings", copiedTo("ds"));
+  const registrar = new Registrar({ table: bindings, host }, { domain: BENCH_DOMAIN });
   const proxy: SipProxy = new SipProxy(
-    { transactions: sip, network: sip, location: registrar.location, isHere, peerAt: () => undefined, host },
+    { transactions: sip, network: sip, bindings, isHere, peerAt: () => undefined, host },
     new Uint8Array(32),
     BENCH_DOMAIN,
   );

@@ -140,7 +140,6 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     sessions: overlay.table<Session>("sessions", copiedTo("ds")),
     peers: peerPort(context, config.domain, {
       bindings,
-      location: registrar.location,
       fellows,
       isHere,
       contactsHere: (aor) => proxy.contactsHere(aor),
@@ -167,7 +166,7 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     {
       transactions: sip,
       network: sip,
-      location: registrar.location,
+      bindings,
       isHere,
       peerAt: (uri) => fellows.of(uri),
       host,

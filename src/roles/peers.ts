@@ -6,7 +6,6 @@ import {
   type Binding,
   type Destination,
   type Hop,
-  type Location,
   PEER_HEADER,
   parseNameAddr,
   peerClaim,
@@ -73,7 +72,6 @@ export class Fellows {
 
 interface Known {
   readonly bindings: Table<Binding>;
-  readonly location: Location;
   readonly fellows: Fellows;
   readonly isHere: (uri: SipUri) => boolean;
   /** `SipProxy.contactsHere`. */
@@ -85,7 +83,7 @@ interface Known {
 export function peerPort(
   { host, overlay, operatorKey }: RoleContext,
   domain: string,
-  { bindings, location, fellows, isHere, contactsHere, onAir }: Known,
+  { bindings, fellows, isHere, contactsHere, onAir }: Known,
 ): ChannelPorts["peers"] {
   const aor = (user: string): string => aorOf(sipUri({ user, host: domain }));
   const server = (id: MemberId): "here" | Destination | undefined => (id === overlay.self.id ? "here" : fellows.at(id));
@@ -93,7 +91,7 @@ export function peerPort(
     sideOf({ name, owner }) {
       const live = onAir.get(name)?.owner;
       if (live !== undefined) return server(live);
-      const [newest] = [...location.bindings(aor(owner))].sort((a, b) => b.expiresAtMs - a.expiresAtMs);
+      const [newest] = [...bindings.under(aor(owner))].sort((a, b) => b.expiresAtMs - a.expiresAtMs);
       if (!newest) return undefined;
       const first = parseNameAddr(routesTo(newest.value)[0] ?? "")?.uri; // of the DS that has his flow, whose user he may not be
       if (first && isHere(first)) return "here";

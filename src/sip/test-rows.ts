@@ -20,8 +20,8 @@ export class Rows implements BindingTable {
   get(key: string): BindingRow | undefined {
     return this.#rows.get(key);
   }
-  rows(): Iterable<BindingRow> {
-    return this.#rows.values();
+  under(aor: string): readonly BindingRow[] {
+    return [...this.#rows.values()].filter(({ key }) => key.startsWith(`${aor} `));
   }
   onChange(): void {}
 }

@@ -63,7 +63,7 @@ class Server implements TransactionUser {
     this.driver.addTransport(new WsListener(host, { host: address, port: 80 }, { accept: () => ({}), failed }));
   }
   get contacts(): number {
-    return this.registrar.location.bindings(`sip:alice@${DOMAIN}`).length;
+    return this.rows.under(`sip:alice@${DOMAIN}`).length;
   }
   onRequest(request: SipRequest, id: string, flow: Flow): void {
     this.seen.push(request.method);

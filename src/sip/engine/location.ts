@@ -21,6 +21,7 @@ export type Binding = {
 export const routesTo = ({ edge, path }: Binding): readonly string[] => (edge === undefined ? path : [edge, ...path]);
 
 export interface BindingRow {
+  /** The address-of-record, a space, and what tells its contacts apart. */
   readonly key: string;
   /** Of two servers' rows with one key the higher wins. */
   readonly order: number;
@@ -36,48 +37,11 @@ export interface BindingTable {
   remove(key: string): Ticket;
   /** Shows what was put at once. */
   get(key: string): BindingRow | undefined;
-  rows(): Iterable<BindingRow>;
+  /** Those of that address-of-record: their keys begin with it and a space. */
+  under(aor: string): readonly BindingRow[];
   /** A row came or changed (`row` given), or went or expired (`undefined`). May be told later than `get` shows it. */
-  onChange(changed: (key: string, row: BindingRow | undefined, before: BindingRow | undefined) => void): void;
+  onChange(changed: (key: string, row: BindingRow | undefined) => void): void;
 }
 
 /** The canonical form of an address-of-record: no parameters, no port (RFC 3261 §10.3 step 5). */
 export const aorOf = (uri: SipUri): string => `sip:${uri.user}@${uri.host}`;
-
-/** The bindings of a table by address-of-record. Whoever writes does it here, so that it is found at once. */
-export class Location {
-  readonly #table: BindingTable;
-  readonly #keysByAor = new Map<string, Set<string>>();
-
-  constructor(table: BindingTable) {
-    this.#table = table;
-    for (const { key, value } of table.rows()) this.#note(key, value.aor);
-    table.onChange((key, row, before) => {
-      if (row) this.#note(key, row.value.aor);
-      else if (before && !table.get(key)) this.#forget(key, before.value.aor);
-    });
-  }
-
-  bindings(aor: string): readonly BindingRow[] {
-    return [...(this.#keysByAor.get(aor) ?? [])].flatMap((key) => this.#table.get(key) ?? []);
-  }
-
-  put(key: string, value: Binding, order: number, lifetimeSec: number): Ticket {
-    this.#note(key, value.aor);
-    return this.#table.put(key, value, order, lifetimeSec);
-  }
-  remove(key: string): Ticket {
-    return this.#table.remove(key);
-  }
-
-  #note(key: string, aor: string): void {
-    const keys = this.#keysByAor.get(aor);
-    if (keys) keys.add(key);
-    else this.#keysByAor.set(aor, new Set([key]));
-  }
-  #forget(key: string, aor: string): void {
-    const keys = this.#keysByAor.get(aor);
-    keys?.delete(key);
-    if (keys?.size === 0) this.#keysByAor.delete(aor);
-  }
-}

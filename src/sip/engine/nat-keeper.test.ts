@@ -26,7 +26,7 @@ function keeper(net: SimNetwork) {
     put: () => SAFE,
     remove: () => SAFE,
     get: (key) => rows.get(key),
-    rows: () => rows.values(),
+    under: () => [],
     onChange: (changed) => {
       told = changed;
     },
@@ -51,7 +51,7 @@ function keeper(net: SimNetwork) {
     const row = { key, order: 1, expiresAtMs: Infinity, value };
     rows.set(key, row);
     flows.set(key, flow);
-    told(key, row, undefined);
+    told(key, row);
   };
   return { kept, bind, rows, flows, sent };
 }

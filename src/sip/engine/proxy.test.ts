@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SAFE } from "#base/ticket.ts";
 import { simNetwork } from "#sim/index.ts";
+import { Rows } from "../test-rows.ts";
 import { request, response } from "../wire/builders.ts";
 import type { SipRequest, SipResponse, SipUri } from "../wire/message.ts";
 import { formatUri, parseUri } from "../wire/uri.ts";
 import { parseNameAddr } from "../wire/values.ts";
-import { type Binding, type BindingRow, type BindingTable, Location } from "./location.ts";
+import type { Binding } from "./location.ts";
 import type { Destination, Flow, TransactionPort } from "./ports.ts";
 import { SipProxy } from "./proxy.ts";
 import { portOf } from "./routing.ts";
@@ -22,29 +22,10 @@ const flow = (id: string, transport: Flow["transport"], host: string): Flow => (
 const PAGE = flow("ws:page", "ws", "10.0.0.8");
 const PHONE = flow("udp:phone", "udp", "10.0.0.9");
 
-class MemoryTable implements BindingTable {
-  readonly #rows = new Map<string, BindingRow>();
-  put(key: string, value: Binding, order: number, lifetimeSec: number) {
-    this.#rows.set(key, { key, value, order, expiresAtMs: lifetimeSec * 1_000 });
-    return SAFE;
-  }
-  remove(key: string) {
-    this.#rows.delete(key);
-    return SAFE;
-  }
-  get(key: string) {
-    return this.#rows.get(key);
-  }
-  rows() {
-    return this.#rows.values();
-  }
-  onChange() {}
-}
-
 /** A proxy of `x` whose transaction layer only writes down what it is asked for. */
 class Bench implements TransactionPort {
   readonly proxy: SipProxy;
-  readonly location = new Location(new MemoryTable());
+  readonly rows: Rows;
   readonly sent: { readonly message: SipRequest; readonly to: Destination; readonly mark: string | undefined }[] = [];
   readonly acks: { readonly message: SipRequest; readonly to: Destination }[] = [];
   readonly canceled: string[] = [];
@@ -53,11 +34,12 @@ class Bench implements TransactionPort {
 
   constructor(address = "10.0.0.1") {
     const host = simNetwork(1).host("proxy", address);
+    this.rows = new Rows(host);
     const network = { flowNamed: (id: string) => this.flows.get(id), serves: (name: string) => name !== "tls" };
     const isHere = (uri: SipUri): boolean => uri.host === "x" || (uri.host === address && [80, 5060].includes(portOf(uri)));
     const peerAt = (uri: SipUri): Destination | undefined =>
       uri.host === "10.0.0.2" || uri.host === "ds2.x" ? { transport: "tcp", host: "10.0.0.2", port: portOf(uri) } : undefined;
-    this.proxy = new SipProxy({ transactions: this, network, location: this.location, isHere, peerAt, host }, KEY, "x");
+    this.proxy = new SipProxy({ transactions: this, network, bindings: this.rows, isHere, peerAt, host }, KEY, "x");
   }
   request(message: SipRequest, to: Destination, mark?: string): string {
     this.sent.push({ message, to, mark });
@@ -79,7 +61,7 @@ class Bench implements TransactionPort {
   /** Binds Bob to a contact. */
   bind(contact: string, more: Partial<Binding> = {}, lifetimeSec = 60): void {
     const value = { aor: "sip:bob@x", contact, callId: "r", cseq: 1, path: [], ...more };
-    this.location.put(`${contact} ${more.regId}`, value, 1, lifetimeSec);
+    this.rows.put(`sip:bob@x ${contact} ${more.regId}`, value, 1, lifetimeSec);
   }
   /** Alice's request to Bob, from that flow. */
   ask(fields: Fields = [], method = "INVITE", from = PHONE): void {

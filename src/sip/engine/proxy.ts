@@ -9,7 +9,7 @@ import type { NameAddr, SipRequest, SipResponse, SipUri } from "../wire/message.
 import { ownUri } from "../wire/uri.ts";
 import { callIdOf, contactOf, formatNameAddr, nameAddr, parseNameAddr, toTagOf, withParam } from "../wire/values.ts";
 import { FlowTokens } from "./flow-tokens.ts";
-import { type BindingRow, type Location, routesTo } from "./location.ts";
+import { type BindingRow, type BindingTable, routesTo } from "./location.ts";
 import type { ClientTxId, Destination, Flow, ServerTxId, TransactionPort, TransportName } from "./ports.ts";
 import { type ForkInput, ResponseContext } from "./response-context.ts";
 import {
@@ -28,7 +28,7 @@ export interface ProxyPorts {
   readonly transactions: TransactionPort;
   /** What the driver knows of its transports. */
   readonly network: { flowNamed(id: string): Flow | undefined; serves(name: TransportName): boolean };
-  readonly location: Location;
+  readonly bindings: BindingTable;
   /** The domain, one of our names or addresses. */
   readonly isHere: (uri: SipUri) => boolean;
   /** Where another server of the operator is reached, whose URI it is: it takes what we let in. */
@@ -245,7 +245,7 @@ export class SipProxy {
   /** The places of an address-of-record: of one device the flows that it has, the newest first (RFC 5626 §7). */
   #targets(aor: string): [Hop, ...Hop[]][] {
     const devices = new Map<string, [Hop, ...Hop[]]>();
-    const rows = [...this.#ports.location.bindings(aor)].sort((a, b) => b.expiresAtMs - a.expiresAtMs);
+    const rows = [...this.#ports.bindings.under(aor)].sort((a, b) => b.expiresAtMs - a.expiresAtMs);
     for (const row of rows) {
       const hop = this.#hopOf(row);
       if (!hop) continue;

@@ -20,7 +20,7 @@ import {
   withParam,
 } from "../wire/values.ts";
 import { unsupported } from "./call-messages.ts";
-import { aorOf, type Binding, type BindingRow, type BindingTable, Location } from "./location.ts";
+import { aorOf, type Binding, type BindingRow, type BindingTable } from "./location.ts";
 import type { Flow } from "./ports.ts";
 
 export interface RegistrarPorts {
@@ -73,7 +73,6 @@ interface Fault {
 const isFault = (value: object): value is Fault => "status" in value;
 
 export class Registrar {
-  readonly location: Location;
   readonly #ports: RegistrarPorts;
   readonly #domain: string;
   readonly #minSec: number;
@@ -88,7 +87,6 @@ export class Registrar {
     this.#minSec = config.minExpiresSec ?? 60;
     this.#defaultSec = config.defaultExpiresSec ?? 3_600;
     this.#maxSec = config.maxExpiresSec ?? 7_200;
-    this.location = new Location(ports.table);
     ports.table.onChange((key) => this.#noteFlow(key));
   }
 
@@ -104,7 +102,7 @@ export class Registrar {
     if (to.host !== this.#domain) return this.#refuse(request, { status: 404 });
     if (to.user !== user) return this.#refuse(request, { status: 403 });
     const aor = aorOf(to);
-    const rows = this.location.bindings(aor);
+    const rows = this.#ports.table.under(aor);
     const changes = this.#changes({ request, aor, rows, isRepeat });
     if (isFault(changes)) return this.#refuse(request, changes);
     const tickets = changes.map((change) => this.#apply(change, request, flow, aor));
@@ -113,13 +111,13 @@ export class Registrar {
 
   /** A connection is gone: what was registered on it cannot be reached any more (RFC 5626 §5.3). */
   onFlowClosed(flow: Flow): void {
-    for (const [key, id] of this.#flows) if (id === flow.id) this.location.remove(key);
+    for (const [key, id] of this.#flows) if (id === flow.id) this.#ports.table.remove(key);
   }
   /** What is told of a binding late may be told after its flow has closed. */
   #noteFlow(key: string): void {
     const row = this.#ports.table.get(key);
     const flow = row && this.#ports.flowOf?.(row);
-    if (flow === "gone") this.location.remove(key);
+    if (flow === "gone") this.#ports.table.remove(key);
     else if (flow) this.#flows.set(key, flow.id);
     else this.#flows.delete(key);
   }
@@ -181,7 +179,7 @@ export class Registrar {
 
   #apply(change: Change, request: SipRequest, flow: Flow, aor: string): Ticket {
     const { key, before, instance, regId } = change;
-    if (change.expiresSec === 0) return before ? this.location.remove(key) : SAFE;
+    if (change.expiresSec === 0) return before ? this.#ports.table.remove(key) : SAFE;
     const cseq = cseqOf(request)?.number ?? 0;
     const edge = this.#ports.edgeOf?.(request, change.contact, flow);
     const value: Binding = {
@@ -195,7 +193,7 @@ export class Registrar {
       ...(edge !== undefined && { edge }),
     };
     const order = before ? Math.max(cseq, before.order + 1) : cseq; // another Call-ID may count from 1
-    return this.location.put(own(key), value, order, change.expiresSec);
+    return this.#ports.table.put(own(key), value, order, change.expiresSec);
   }
 
   #ok(request: SipRequest, rows: readonly BindingRow[], changes: readonly Change[]): SipResponse {
