@@ -144,15 +144,15 @@ export class Rows<V extends Json> {
 
   /**
    * Takes a piece that is in order, of which `sinceMs` have passed. True when it brought anything that a log should keep.
-   * What lives longer than a row may is cut to that.
+   * What lives longer than a row may is cut to that. A piece that came before another that is missing is not taken, only
+   * noted: so what is here of a stream is its beginning, and of two copies the longer one has all that the other has.
    */
   merge({ head, records }: Piece, nowMs: number, sinceMs = 0): boolean {
     const stream = this.#isOwnLife(head) ? undefined : this.#streams.open(head);
     if (stream === undefined) return false;
-    let isNews = false;
-    for (const record of eachRecord(records)) if (this.#take(stream, record, nowMs, sinceMs)) isNews = true;
     stream.head = Math.max(stream.head, head.through);
-    if (head.after > stream.seen || head.through <= stream.seen) return isNews;
+    if (head.after > stream.seen || head.through <= stream.seen) return false;
+    for (const record of eachRecord(records)) this.#take(stream, record, nowMs, sinceMs);
     stream.seen = head.through;
     return true;
   }
@@ -232,28 +232,26 @@ export class Rows<V extends Json> {
     return stream;
   }
 
-  #take(stream: Stream, record: RowRecord, nowMs: number, sinceMs: number): boolean {
+  #take(stream: Stream, record: RowRecord, nowMs: number, sinceMs: number): void {
     const lifeMs = LIMITS.overlayLifetimeSec * 1_000;
     const leftMs = Math.min(Math.max(0, record.leftMs - sinceMs), lifeMs);
     const keepMs = Math.min(record.keepMs - sinceMs, lifeMs + LIMITS.overlayMarkMs);
-    if (keepMs <= 0) return false;
+    if (keepMs <= 0) return;
     const { key, seq, order, term } = record;
     const held = this.#index.find(key);
     const facts = { stream: stream.index, seq, order, term, endsAtMs: nowMs + leftMs, keepUntilMs: nowMs + keepMs };
     if (held !== 0 && !this.#beats(facts, this.#blocks.facts(held))) {
-      this.#keepUntil(held, facts.keepUntilMs);
-      return false;
+      return this.#keepUntil(held, facts.keepUntilMs);
     }
     if (held === 0 && this.#blocks.count >= this.#limits.rows && stream.owner !== this.#self) {
       this.dropped++;
       stream.isLossy = true;
-      return false;
+      return;
     }
     const before = this.#watched(held);
     const keepUntilMs = Math.max(facts.keepUntilMs, held === 0 ? 0 : this.#blocks.get(held, "keepUntilMs"));
     const block = this.#place(held, key, leftMs > 0 ? record.value : undefined, { ...facts, keepUntilMs });
     this.#tell(before?.key ?? key, block, before);
-    return true;
   }
 
   #beats(one: RowFacts, other: RowFacts): boolean {
@@ -319,6 +317,7 @@ export class Rows<V extends Json> {
     let last = Math.max(after, stream.seen);
     let isEnd = true;
     for (const block of stream.above(after)) {
+      if (this.#blocks.get(block, "seq") > stream.seen) break; // of a stream that is fetched anew
       const record = this.#recordOf(block, nowMs);
       octets += record.length;
       isEnd = records.length === 0 || octets <= this.#limits.pieceBytes;
@@ -331,7 +330,7 @@ export class Rows<V extends Json> {
       records.push(record);
     }
     const { owner, life, audience } = stream;
-    const head = { table: this.#name, owner, life, audience, after, through: Math.min(last, stream.seen) };
+    const head = { table: this.#name, owner, life, audience, after, through: last };
     return { stream, last, isEnd, octets: encodePiece(head, records) };
   }
   #recordOf(block: number, nowMs: number): Uint8Array {
