@@ -51,6 +51,7 @@ const FLOWS: readonly Flow[] = [
   {
     flow: "join-carried",
     name: "a second viewer joins a channel that his edge carries already (PROTOCOL §8)",
+    slowDiffers: true,
     play(stage) {
       stage.onAir("bob", 1);
       stage.watching("alice", 2, "bob-tv");
@@ -125,6 +126,7 @@ const FLOWS: readonly Flow[] = [
   {
     flow: "refused-access",
     name: "a viewer whom his site's access cannot carry gets 488 (PROTOCOL §4)",
+    slowDiffers: true,
     options: { accessKbps: 1_000 },
     play(stage) {
       stage.onAir("bob", 1);

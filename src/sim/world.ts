@@ -120,7 +120,6 @@ export class World {
   /** A server crashes: its process, or the machine under it. */
   kill(member: string, how?: Crash): void {
     this.net.kill(member, how);
-    this.#hosts.delete(member);
   }
   /** A server stops as its operator stops it: it says goodbye first. */
   stop(member: string): void {
@@ -129,7 +128,7 @@ export class World {
     this.kill(member);
   }
   isUp(member: string): boolean {
-    return this.#hosts.has(member);
+    return this.net.isUp(member);
   }
   /** Of those that are up, by member id. */
   get brokers(): ReadonlyMap<string, RunningBroker> {
@@ -185,7 +184,9 @@ export class World {
     return quickPasswords(this.#hostOf("registration"));
   }
   #hostOf(member: string): Host {
-    const host = this.#hosts.get(member) ?? this.net.host(member, addressOf(member));
+    const known = this.#hosts.get(member);
+    if (known && this.isUp(member)) return known;
+    const host = this.net.host(member, addressOf(member));
     this.#hosts.set(member, host);
     return host;
   }
