@@ -170,6 +170,8 @@ export const LIMITS = {
   ingestAwaitedMs: 45_000,
   /** A viewer's WebSocket has nothing to say: a larger message closes it. Octets, 1..65,536. */
   mediaMessageBytes: 1_024,
+  /** Pairs of ports that a viewer tries for a stream of his own. 1..100. */
+  rtpPortTries: 10,
   /** A clip to broadcast is held in memory. Octets, 1 MiB..1 GiB. */
   clipBytes: 256 * 1024 * 1024,
   /** A live source's TS packets wait at most so long for more of them to leave together. ms, 1..100. */

@@ -1,9 +1,10 @@
 import { LIMITS } from "#base/limits.ts";
 import type { Address, Host } from "#host/host.ts";
-import { type Clip, type ReceiverStats, RtpLiveSender, RtpReceiver, RtpSender } from "#media/index.ts";
+import { type Clip, type ReceiverStats, RtpLiveSender, RtpReceiver, RtpSender, type ViewerSource } from "#media/index.ts";
 import { type CallUser, type RegistrationState, StreamUplink, UdpUplink, type Uplink, UserAgent } from "#sip/ua.ts";
 import { type Asked, Broadcaster, type BroadcasterState } from "./broadcaster.ts";
 import { type Body, channelUri, type StreamDescription, unicastOffer } from "./descriptions.ts";
+import { RtpPorts } from "./rtp-ports.ts";
 import { type ChannelChange, NO_CALLS, Viewer, type ViewerState } from "./viewer.ts";
 
 /** Who a command line client is, and where his DS answers SIP. */
@@ -48,14 +49,6 @@ export interface BroadcasterAgentUser {
   onFault(error: Error): void;
 }
 
-const DYNAMIC_PORTS = { first: 49_152, count: 16_384 } as const; // RFC 6335 §6
-
-/** An even one, whose next is for RTCP (RFC 3550 §11). */
-function rtpPort(host: Host, localHost: string): Address {
-  const [high = 0, low = 0] = host.random(2);
-  return { host: localHost, port: DYNAMIC_PORTS.first + (((high * 256 + low) & ~1) % DYNAMIC_PORTS.count) };
-}
-
 function uplinkOf(host: Host, { domain, ds, by, localHost }: Identity): Uplink {
   if (by === undefined || by.transport === "udp") return new UdpUplink(host, { host: localHost, port: 0 }, [ds]);
   if (by.transport === "tcp") return new StreamUplink(host, localHost, [ds]);
@@ -88,7 +81,7 @@ export class ViewerAgent {
   readonly #user: ViewerAgentUser;
   readonly #line: UserAgent;
   readonly #viewer: Viewer;
-  readonly #at: Address; // of a unicast stream
+  readonly #ports: RtpPorts | undefined; // of a unicast stream
   #receiver: RtpReceiver | undefined;
   #stream: StreamDescription | undefined; // that the receiver takes
 
@@ -97,7 +90,7 @@ export class ViewerAgent {
     this.#identity = identity;
     this.#delivery = delivery;
     this.#user = user;
-    this.#at = rtpPort(host, identity.localHost);
+    if (delivery.form === "unicast") this.#ports = new RtpPorts(host, identity.localHost, (error) => user.onFault(error));
     this.#viewer = new Viewer({
       invite: ({ channel, kbps }, body, replaces) =>
         this.#line.invite({
@@ -134,11 +127,12 @@ export class ViewerAgent {
   /** At once, without goodbye. */
   stop(): void {
     this.#receiver?.stop();
+    this.#ports?.release();
     this.#line.stop();
   }
 
   #offer(): Body | undefined {
-    return this.#delivery.form === "unicast" ? unicastOffer(this.#host, this.#at) : undefined;
+    return this.#ports && unicastOffer(this.#host, this.#ports.at);
   }
   #onState(state: ViewerState): void {
     const watched = state.kind === "calling" ? state.before : state.kind === "watching" ? state : undefined;
@@ -149,16 +143,19 @@ export class ViewerAgent {
     this.#receiver?.stop();
     this.#receiver = undefined;
     this.#stream = stream;
-    if (stream && stream.form !== "websocket") {
-      const source =
-        stream.form === "multicast"
-          ? ({ kind: "group", group: stream.group, source: stream.source } as const)
-          : ({ kind: "unicast", at: this.#at, from: stream.source } as const);
+    const source = stream && this.#sourceOf(stream);
+    if (source?.kind === "unicast") this.#ports?.release();
+    else this.#ports?.hold();
+    if (source) {
       const multicastInterface =
         this.#delivery.form === "multicast" ? this.#delivery.multicastInterface : this.#identity.localHost;
       const packets = (octets: Uint8Array): void => this.#user.onPackets(octets);
       this.#receiver = new RtpReceiver(this.#host, source, multicastInterface, packets, (error) => this.#user.onFault(error));
     }
+  }
+  #sourceOf(stream: StreamDescription): ViewerSource | undefined {
+    if (stream.form === "multicast") return { kind: "group", group: stream.group, source: stream.source };
+    return stream.form === "unicast" && this.#ports ? { kind: "unicast", at: this.#ports.at, from: stream.source } : undefined;
   }
 }
 

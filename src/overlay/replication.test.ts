@@ -217,6 +217,24 @@ simTest("a removed row does not come back with a server that was away when it wa
   assert.deepEqual([contents(again.table), all[1] && contents(all[1].table)], [{}, {}]);
 });
 
+simTest("nor with one that was away when it was removed and hears of it from the next life of who removed it", (net) => {
+  const { start, all } = servers(net, ["ds1", "ds2"]);
+  const [one, two] = all;
+  one.table.put("k", "v", 1, 3_600);
+  net.run(100);
+  net.kill("ds2");
+  one.table.remove("k");
+  net.run(100);
+  net.kill("ds1");
+  const later = [start("ds2"), start("ds1")];
+  net.run(2 * READY_MS);
+  assert.equal(two?.table.get("k")?.value, "v", "it had the row");
+  assert.deepEqual(
+    later.map(({ table }) => table.get("k")),
+    [undefined, undefined],
+  );
+});
+
 simTest("after a partition all agree: of two who wrote one key, the higher order; a later word of the taker-over wins", (net) => {
   let isCut = false;
   const apart = (from: string, to: string): boolean => isCut && (from === "ds1") !== (to === "ds1");

@@ -114,6 +114,7 @@ export class WorldPhone extends Person<UserAgent> {
   readonly #calls = new Map<CallId, string>();
   readonly #ringing: CallId[] = [];
   readonly #taken = new Set<CallId>();
+  readonly #hungUp = new Set<CallId>();
   #host: Host | undefined;
 
   constructor(net: SimNetwork, identity: Identity, connect: (host: Host) => Uplink) {
@@ -127,6 +128,10 @@ export class WorldPhone extends Person<UserAgent> {
   /** Of those calls, the ones that were taken. */
   get talks(): readonly string[] {
     return Array.from(this.#taken, (call) => this.#calls.get(call) ?? "");
+  }
+  /** Whether he hung up, and a call goes on all the same. */
+  get isHeld(): boolean {
+    return this.isThere && this.#hungUp.size > 0;
   }
   get isRinging(): boolean {
     return this.isThere && this.#ringing.length > 0;
@@ -146,7 +151,10 @@ export class WorldPhone extends Person<UserAgent> {
   }
   /** Ends every call, those included that have no answer yet. */
   hangUp(): void {
-    for (const call of [...this.#calls.keys()]) this.agent?.calls.end(call);
+    for (const call of [...this.#calls.keys()]) {
+      this.#hungUp.add(call);
+      this.agent?.calls.end(call);
+    }
   }
 
   protected override begin(): UserAgent {
@@ -156,6 +164,7 @@ export class WorldPhone extends Person<UserAgent> {
     this.#calls.clear();
     this.#ringing.length = 0;
     this.#taken.clear();
+    this.#hungUp.clear();
     const credentials = { user, password: deviceSecret };
     const agent: UserAgent = new UserAgent(
       host,
@@ -181,6 +190,7 @@ export class WorldPhone extends Person<UserAgent> {
         onEnded: (call, end) => {
           this.#calls.delete(call);
           this.#taken.delete(call);
+          this.#hungUp.delete(call);
           this.#stopsRinging(call);
           if (end.kind === "rejected") this.answered = end.response;
           this.note(end.kind);

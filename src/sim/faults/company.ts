@@ -54,15 +54,16 @@ export class Company {
         : [],
     );
   }
-  /** What everybody thinks, against what the servers do. */
-  misled(): Violation[] {
+  /** What everybody thinks, against what the servers do. `isCalm`: a phone that rings has a caller; else it may have lost him. */
+  misled(isCalm: boolean): Violation[] {
     const [ds] = this.#world.servers.values();
     if (!ds) throw new Error("No DS is up");
     const sessions = [...ds.tables.sessions.rows()].map(({ value }) => value);
     const onAir = [...ds.tables.onAir.rows()].map(({ value }) => value);
     return this.#people.flatMap((person): Violation[] => {
       const { kind, user, agent } = person;
-      if (kind === "phone") return this.#halfCalls(user, agent);
+      if (kind === "phone" && isCalm && agent.isHeld) return [{ rule: "a call goes on after its end", what: user }];
+      if (kind === "phone") return this.#halfCalls(user, isCalm ? "calls" : "talks");
       const rows =
         kind === "viewer"
           ? sessions.filter((session) => session.user === user).map(({ channel }) => channel)
@@ -75,20 +76,19 @@ export class Company {
         : [];
     });
   }
-  /** Of calls between phones that were taken: one that rings may have lost its caller. */
-  #halfCalls(user: string, { talks, isThere }: WorldPhone): Violation[] {
+  /** Of calls between phones. */
+  #halfCalls(user: string, which: "calls" | "talks"): Violation[] {
     return CAST.phones.flatMap(({ user: other }) => {
-      const [here, there] = [isThere ? talks : [], this.#talksOf(other)].map(
-        (open, at) => open.filter((peer) => peer === [other, user][at]).length,
-      );
+      const here = this.#callsOf(user, which).filter((peer) => peer === other).length;
+      const there = this.#callsOf(other, which).filter((peer) => peer === user).length;
       return here === there || other === user
         ? []
         : [{ rule: "a call has one end", what: `${user} has ${here} with ${other}, who has ${there}` }];
     });
   }
-  #talksOf(user: string): readonly string[] {
+  #callsOf(user: string, which: "calls" | "talks"): readonly string[] {
     const person = this.find(user);
-    return person?.kind === "phone" && person.agent.isThere ? person.agent.talks : [];
+    return person?.kind === "phone" && person.agent.isThere ? person.agent[which] : [];
   }
 
   /** Who watches, and gets nothing in so many ms. */

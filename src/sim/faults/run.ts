@@ -104,7 +104,7 @@ class Run {
     return kept.length > 0 ? kept : this.#settles(alive, LOOK_EVERY_MS, () => stillOpen(this.#world, this.#idle));
   }
   #unsettled(): readonly Violation[] {
-    const broken = [...brokenBetweenServers(this.#world), ...this.#company.misled()];
+    const broken = [...brokenBetweenServers(this.#world), ...this.#company.misled(this.#isCalm)];
     return broken.length > 0 ? broken : this.#company.blind(PICTURE_MS);
   }
   /** Looks every so often until all is well. */
