@@ -34,8 +34,7 @@ export function nodeHost(options: NodeHostOptions = {}): NodeHost {
     connect: (to, streamOptions, handlers) => connectStream(to, streamOptions, handlers, counters),
     listenMessages: (bind, listenOptions, handlers) => listenMessages(bind, listenOptions, handlers, counters),
     connectMessages: (url, connectOptions, handlers) => connectMessages(url, connectOptions, handlers, counters),
-    log: (name) =>
-      options.logDirectory === undefined ? new MemoryLog() : new NodeLog(options.logDirectory, name, counters),
+    log: (name) => (options.logDirectory === undefined ? new MemoryLog() : new NodeLog(options.logDirectory, name, counters)),
   };
 }
 
