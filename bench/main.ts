@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { benchJoin } from "./join.ts";
 import { benchOverlay } from "./overlay.ts";
 import { benchSip, type SipFigures } from "./sip.ts";
+import { benchSurvive } from "./survive.ts";
 
 const program = new Command("bench").description("CPU per operation, beside peers and the I/O floor, in one run");
 const machine = { cpu: os.cpus()[0]?.model ?? "unknown", cores: os.availableParallelism(), node: process.version };
@@ -47,6 +48,25 @@ program
     process.stdout.write(
       json ? `${JSON.stringify({ bench: "overlay", machine, seconds, figures })}\n` : `${JSON.stringify(figures, null, 2)}\n`,
     );
+  });
+
+program
+  .command("survive")
+  .description("three DSs under load are killed over and over: nothing that they promised may be lost")
+  .option("--seconds <n>", "of load and kills", Number, 120)
+  .option("--users <n>", "devices that register, one after the other each", Number, 300)
+  .option("--nats", "machines that three servers of NATS join, which are killed as well; else processes of one machine")
+  .option("--seed <n>", "whom is killed when", Number, Math.floor(Math.random() * 1_000_000))
+  .option("--folder <dir>", "where the servers' folders are made: a real disk", os.tmpdir())
+  .option("--base-port <n>", "first port", Number, 28_000)
+  .option("--json", "print one JSON object")
+  .action(async ({ nats = false, json, ...options }) => {
+    say(`seed ${options.seed}`);
+    const figures = await benchSurvive({ ...options, nats, everySec: { least: 2, most: 8 } }, say);
+    process.stdout.write(
+      json ? `${JSON.stringify({ bench: "survive", machine, ...figures })}\n` : `${JSON.stringify(figures, null, 2)}\n`,
+    );
+    if (figures.faults.length > 0) process.exitCode = 1;
   });
 
 function sipTable(figures: readonly SipFigures[]): string {
