@@ -246,17 +246,24 @@ export async function testCarrier(
 
 async function playCut(places: Places, host: MemberHost): Promise<void> {
   let isCut = false;
-  const fate: Fate = (from, to) => (isCut && `${from}${to}` !== "ac" ? [] : [0]);
+  let lost = 0; // from a to b
+  const fate: Fate = (from, to) => {
+    if (!isCut || `${from}${to}` === "ac") return [0];
+    if (`${from}${to}` === "ab") lost++;
+    return [];
+  };
   const { join } = carrierStage(
     places.map((place) => faulty(place, fate)),
     host,
   );
   const [a, b, c] = [join("a"), join("b"), join("c")];
   await play(met({ a, b, c }));
+  a.port.send("b", utf8("last before"));
+  await until(() => hears(b, "last before")); // nothing is under way to b
   isCut = true;
   a.port.send("b", utf8("while cut"));
   a.port.sendAll(utf8("to all while cut"));
-  await until(() => hears(c, "to all while cut"));
+  await until(() => hears(c, "to all while cut") && lost === 2);
   isCut = false;
   await until(() => {
     a.port.send("b", utf8("healed"));
