@@ -154,5 +154,20 @@ test("a record above the limit is not taken", () =>
 test("a log's name is a plain file name", () =>
   withHost(async (host) => {
     for (const name of ["", "../rows", "a/b", ".."]) assert.throws(() => host.log(name), RangeError, name);
-    assert.throws(() => nodeHost().log("rows"), /no log directory/);
   }));
+
+test("without a log directory what is appended counts as durable, on a later turn, and is forgotten", async () => {
+  const log = nodeHost().log("rows");
+  let isOpen = false;
+  log.replay(assert.fail, () => {
+    isOpen = true;
+  });
+  await until(() => isOpen);
+  const durable: number[] = [];
+  log.onDurable((ticket) => void durable.push(ticket));
+  assert.deepEqual([log.append(utf8("a")), log.append(utf8("b")), log.durableTicket], [1, 2, 0]);
+  await until(() => log.durableTicket === 2);
+  assert.equal(log.append(utf8("c")), 3);
+  await until(() => log.durableTicket === 3);
+  assert.deepEqual(durable, [2, 3]);
+});
