@@ -159,9 +159,12 @@ test("a log's name is a plain file name", () =>
 test("without a log directory what is appended counts as durable, on a later turn, and is forgotten", async () => {
   const log = nodeHost().log("rows");
   let isOpen = false;
-  log.replay(assert.fail, () => {
-    isOpen = true;
-  });
+  log.replay(
+    () => assert.fail("a record"),
+    () => {
+      isOpen = true;
+    },
+  );
   await until(() => isOpen);
   const durable: number[] = [];
   log.onDurable((ticket) => void durable.push(ticket));
