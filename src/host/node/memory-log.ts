@@ -1,5 +1,5 @@
-import { platformClock } from "../browser/clock.ts";
 import type { Log } from "../host.ts";
+import { nodeClock } from "./clock.ts";
 
 /** The log of a host that keeps nothing: whatever is appended counts as durable on the next turn, and is forgotten. */
 export class MemoryLog implements Log {
@@ -26,6 +26,6 @@ export class MemoryLog implements Log {
     this.#onDurable(this.durableTicket);
   }
   #later(act: () => void): void {
-    platformClock.timer(platformClock.nowMs(), act);
+    nodeClock.timer(nodeClock.nowMs(), act);
   }
 }

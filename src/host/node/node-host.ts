@@ -1,6 +1,6 @@
 import { createHmac, hash, randomFillSync } from "node:crypto";
-import { platformClock } from "../browser/clock.ts";
 import type { DigestAlgorithm, Host } from "../host.ts";
+import { nodeClock } from "./clock.ts";
 import { type HostCounters, hostCounters } from "./counters.ts";
 import { NodeDatagrams } from "./datagrams.ts";
 import { NodeLog } from "./log.ts";
@@ -22,7 +22,7 @@ const ALGORITHMS = { MD5: "md5", "SHA-256": "sha256" } as const satisfies Record
 export function nodeHost(options: NodeHostOptions = {}): NodeHost {
   const counters = hostCounters();
   return {
-    ...platformClock,
+    ...nodeClock,
     counters,
     random: pooledRandom(),
     digest: (algorithm, bytes) => hash(ALGORITHMS[algorithm], bytes, "buffer"),
