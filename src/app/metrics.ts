@@ -130,7 +130,10 @@ const SERVERS: readonly Metric[] = [
     operator.servers.map(({ id, tables }) => [{ ds: id }, owned(tables.onAir.rows(), id)]),
   ),
   metric("viewing_sessions", ["ds"], "Viewing sessions of this DS.", ({ operator }) =>
-    operator.servers.map(({ id, tables }) => [{ ds: id }, owned(tables.sessions.rows(), id)]),
+    operator.servers.map(({ id, tables }) => {
+      const viewers = [...tables.sessions.rows()].filter(({ value }) => value.role === "viewer");
+      return [{ ds: id }, owned(viewers, id)];
+    }),
   ),
 ];
 function owned(rows: Iterable<{ readonly owner: string }>, id: string): number {

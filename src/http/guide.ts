@@ -23,7 +23,9 @@ export class Guide {
     this.#domain = domain;
     this.#changed = changed;
     this.#onAir = overlay.table<OnAir>("channels", copiedTo("ds", "web"));
-    this.#onAir.onChange(() => changed());
+    this.#onAir.onChange((_channel, row, before) => {
+      if (JSON.stringify(row?.value) !== JSON.stringify(before?.value)) changed(); // not where it was only said again
+    });
     overlay.handle("push.channel", (body: Json) => this.learn(body as ChannelRecord));
     overlay.onMembers((member, change) => {
       if (member.role === "registration" && change !== "left") void this.refresh();

@@ -3,7 +3,7 @@ import { Deadlines, type Timed } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
 import { CLIENT_TYPE, CopsPep, copsKey } from "#cops/index.ts";
 import type { Host, Timer } from "#host/host.ts";
-import { copiedTo, type Json, type Table } from "#overlay/types.ts";
+import { copiedTo } from "#overlay/types.ts";
 import type { RegistrationPushes, RegistrationTopics } from "#registration/types.ts";
 import {
   type Binding,
@@ -97,7 +97,8 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     {
       transactions: sip,
       host,
-      destination: (nextHop, last) => fellows.of(nextHop) ?? last, // the connection between two DSs may have closed
+      // The connection between two DSs may have closed, and one to a client with the process that had it.
+      destination: (to, last) => fellows.of(to.nextHop) ?? ("id" in last ? last : (proxy.flowTo(to.far) ?? last)),
       user: {
         onInvite: (call, request, flow, replaces) => {
           records.begun(call, request);
@@ -208,7 +209,10 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     tag: () => hex(host.random(8)),
   });
   addTransports(sip, context, config);
-  overlay.whenCaughtUp(() => forgetCalls(config.id, [onAir, ports.sessions]));
+  overlay.whenCaughtUp(() => {
+    channelCalls.resume(config.id, host.nowMs());
+    server.resumed();
+  });
   const stopLearning = learnSubscribers(context, directory);
   return {
     id: config.id,
@@ -236,11 +240,6 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
       });
     },
   };
-}
-
-/** What an earlier run of this server had on the line is gone with it. */
-function forgetCalls(id: string, tables: readonly Table<Json>[]): void {
-  for (const table of tables) for (const { key, owner } of table.rows()) if (owner === id) table.remove(key);
 }
 
 /** A reservation's own name: from the SIP session's Call-ID and the caller's tag (PROTOCOL §7). */

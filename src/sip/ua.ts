@@ -74,7 +74,7 @@ export class UserAgent implements TransactionUser {
     this.#driver = new SipDriver(host, { ...(timers && { timers }), ...(log && { log }) }, this);
     uplink.attach(this.#driver);
     this.#calls = new Calls(
-      { transactions: this.#driver, user, host, destination: (_nextHop, last) => this.#to ?? last },
+      { transactions: this.#driver, user, host, destination: (_to, last) => this.#to ?? last },
       { maxCalls: config.maxCalls ?? 8, fullStatus: 486, ...(timers && { timers }) },
     );
     this.calls = this.#calls;

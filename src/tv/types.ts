@@ -1,4 +1,6 @@
 /** Channels and who watches them. */
+import type { Attributes } from "#cops/engine/types.ts";
+import type { DialogRow } from "#sip/engine/dialog-row.ts";
 
 /** What registration knows of a channel and pushes to every DS. */
 export type ChannelRecord = {
@@ -45,13 +47,28 @@ export type Rendition = {
   readonly source: string;
 };
 
-/** A row of the table "sessions": one viewing session. Key: joinId. Owner: the viewer's DS. */
-export type Session = {
+/**
+ * A row of the table "sessions": one dialog that a DS has for a channel, with all that it takes to go on with it
+ * (PROTOCOL §10). Owner: the DS that answered its last request. Key: the session's own name, for others than viewers with
+ * the role behind it.
+ */
+export type Session = SessionName & {
+  readonly role: SessionRole;
+  /** What the edge has granted: the viewer's share, at either side, or each rendition of the broadcaster. */
+  readonly reserved: readonly Reserved[];
+  /** Of a viewer whom the broadcaster let in. */
+  readonly isSeated?: true;
+  readonly dialog: DialogRow;
+};
+export type SessionName = {
+  /** The session's own name, and that of what is reserved for it (PROTOCOL §7). */
   readonly joinId: string;
   readonly user: string;
   readonly channel: string;
-  /** Of the rendition that is watched: its name and rate. */
-  readonly stream: string;
-  readonly kbps: number;
-  readonly callId: string;
 };
+/**
+ * Who is at the far end: a viewer or a broadcaster who called. Of `ask` channels: the DS of the broadcaster (`seat`) or of a
+ * viewer (`guest`), and a broadcaster who was called, for the stream itself (`ingest`) or for one viewer more (`summons`).
+ */
+export type SessionRole = "viewer" | "broadcaster" | "seat" | "guest" | "ingest" | "summons";
+export type Reserved = { readonly request: Attributes; readonly grant: Attributes };

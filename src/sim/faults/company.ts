@@ -58,7 +58,7 @@ export class Company {
   misled(isCalm: boolean): Violation[] {
     const [ds] = this.#world.servers.values();
     if (!ds) throw new Error("No DS is up");
-    const sessions = [...ds.tables.sessions.rows()].map(({ value }) => value);
+    const sessions = [...ds.tables.sessions.rows()].flatMap(({ value }) => (value.role === "viewer" ? [value] : []));
     const onAir = [...ds.tables.onAir.rows()].map(({ value }) => value);
     return this.#people.flatMap((person): Violation[] => {
       const { kind, user, agent } = person;

@@ -1,8 +1,9 @@
 /** The invariants of DESIGN §5, read from the servers themselves. */
 import type { EdgeReservation } from "#edge/service.ts";
-import type { Row } from "#overlay/types.ts";
+import type { Row, Table } from "#overlay/types.ts";
 import type { RunningDs } from "#roles/ds.ts";
 import type { RunningEdge } from "#roles/edge.ts";
+import type { Session } from "#tv/types.ts";
 import type { SimNetwork } from "../types.ts";
 import type { World } from "../world.ts";
 
@@ -129,7 +130,7 @@ export function brokenBetweenServers({ brokers, edges, servers }: World): Violat
     const askedFor = (wanted: EdgeReservation["kind"], name = "joinId"): string[] =>
       asked.filter(({ kind }) => kind === wanted).map(({ attributes }) => `${attributes[name]}`);
     const compared: readonly Compared[] = [
-      ["sessions and request states differ", id, ownKeys(id, sessions.rows()), askedFor("admission-sink")],
+      ["sessions and request states differ", id, ownKeys(id, viewersIn(sessions)), askedFor("admission-sink")],
       ["channels on air and request states differ", id, ownKeys(id, onAir.rows()), askedFor("configuration", "channel")],
       ["a DS and its edge hold different joins", id, askedFor("admission-sink"), joins.map(({ joinId }) => joinId)],
       ["a DS and its edge hold different sources", id, askedFor("admission-source"), sources.map(({ joinId }) => joinId)],
@@ -147,7 +148,7 @@ export function brokenBetweenServers({ brokers, edges, servers }: World): Violat
 function oddAt(id: string, ds: RunningDs, edge: RunningEdge): Violation[] {
   const { tables } = ds;
   const unsettled = edge.edge.reservations().filter(({ state, isOrphan }) => state === "asked" || isOrphan);
-  const blind = [...tables.sessions.rows()].filter(({ value }) => !tables.onAir.get(value.channel));
+  const blind = viewersIn(tables.sessions).filter(({ value }) => !tables.onAir.get(value.channel));
   return [
     ...unsettled.map((held) => ({ rule: "a reservation is not settled", what: `${id}: ${JSON.stringify(held)}` })),
     ...blind.map(({ value }) => ({ rule: "a session watches nothing", what: `${id}: ${JSON.stringify(value)}` })),
@@ -156,34 +157,27 @@ function oddAt(id: string, ds: RunningDs, edge: RunningEdge): Violation[] {
   ];
 }
 
-/**
- * An open channel has its broadcaster's call, a session its viewer's. One of an `ask` channel has another for each leg on the
- * way to the broadcaster; the leg that carries the stream may have outlived its viewer.
- */
+/** Each call has its row: the one and the other outlive the DS together (PROTOCOL §10). */
 function callsAndRows(id: string, { calls, tables }: RunningDs): Violation[] {
-  const onAir = [...tables.onAir.rows()].filter(({ owner }) => owner === id);
-  const asked = onAir.filter(({ key }) => isAsk(key));
-  const legs = [...tables.sessions.rows()].reduce((sum, { owner, value: { channel } }) => {
-    const atViewer = owner === id ? (isAsk(channel) ? 2 : 1) : 0;
-    const atBroadcaster = owner !== id && asked.some(({ key }) => key === channel) ? 2 : 0;
-    return sum + atViewer + atBroadcaster;
-  }, onAir.length - asked.length);
-  return calls.count >= legs && calls.count <= legs + asked.length
+  const rows = ownKeys(id, tables.sessions.rows());
+  return calls.count === rows.length
     ? []
-    : [{ rule: "calls and rows differ", what: `${id}: ${calls.count} calls, ${legs} by the rows, ${asked.length} asked` }];
+    : [{ rule: "calls and rows differ", what: `${id}: ${calls.count} calls, rows: ${rows.join(", ")}` }];
 }
 /** Whoever watches an `ask` channel has a reservation at its source as well, but for the one whose join brought it on air. */
 function sourcesAndSessions(id: string, { admission, tables }: RunningDs): Violation[] {
   const sources = admission.reservations().filter(({ request }) => request.kind === "admission-source");
   return [...tables.onAir.rows()].flatMap(({ owner, key }) => {
     if (owner !== id || !isAsk(key)) return [];
-    const viewers = [...tables.sessions.rows()].filter(({ value }) => value.channel === key).length;
+    const viewers = viewersIn(tables.sessions).filter(({ value }) => value.channel === key).length;
     const held = sources.filter(({ request }) => request.attributes["channel"] === key).length;
     return held === viewers || held === viewers - 1
       ? []
       : [{ rule: "sources and sessions differ", what: `${key}: ${held} at its source, ${viewers} sessions` }];
   });
 }
+const viewersIn = (sessions: Table<Session>): readonly Row<Session>[] =>
+  [...sessions.rows()].filter(({ value }) => value.role === "viewer");
 const isAsk = (channel: string): boolean => channel.endsWith("-ask");
 
 /** Once everybody has hung up: calls, and all that was held for them. */

@@ -1,13 +1,14 @@
 import { hex } from "#base/bytes.ts";
 import { Deadlines } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
-import type { Ticket } from "#base/ticket.ts";
+import { SAFE, type Ticket } from "#base/ticket.ts";
 import { response } from "../wire/builders.ts";
 import type { NameAddr, SipMessage, SipRequest, SipResponse } from "../wire/message.ts";
 import { cseqOf, numberOf } from "../wire/values.ts";
 import { capabilities, type Fields, unsupported } from "./call-messages.ts";
 import type { CallEnd, CallsConfig, CallsPorts } from "./call-types.ts";
 import { type Dialog, withCSeq } from "./dialog.ts";
+import { dialogRow } from "./dialog-row.ts";
 import type { Alarm, Asking, Body, Leg } from "./leg.ts";
 import type { ClientTxId, ServerTxId } from "./ports.ts";
 import { timerRequest } from "./session-timer.ts";
@@ -78,6 +79,7 @@ export class CallOutbox {
     asking.request = leg.digest?.sign(asking.request) ?? asking.request;
     asking.tx = this.#ports.transactions.request(asking.request, dialog ? this.#destination(dialog, leg) : leg.last);
     this.asked.set(asking.tx, asking);
+    if (asking.kind !== "bye") this.keep(leg);
   }
 
   ack(asking: Asking, dialog: Dialog, body?: Body, fields: Fields = []): void {
@@ -90,7 +92,7 @@ export class CallOutbox {
   }
   /** Each copy of a 2xx gets its ACK, until none is to be expected any more (RFC 3261 §13.2.2.4). */
   keepForRepeats(asking: Asking): void {
-    this.alarm(patienceMs(this.#timers), () => this.asked.delete(asking.tx));
+    this.alarm(this.patienceMs, () => this.asked.delete(asking.tx));
   }
   cancel({ tx }: Asking): void {
     this.#ports.transactions.cancel(tx);
@@ -100,6 +102,10 @@ export class CallOutbox {
 
   answer(to: SipRequest, id: ServerTxId, status: number, fields: Fields = [], tag = this.tag(), reason?: string): void {
     this.#ports.transactions.respond(id, withFields(response(to, status, reason, tag), fields));
+  }
+  /** 200 that leaves once the ticket is safe. */
+  confirm(to: SipRequest, id: ServerTxId, ticket: Ticket, fields: Fields = []): void {
+    this.#ports.transactions.respond(id, withFields(response(to, 200), fields), ticket);
   }
 
   /** 2xx to an INVITE or re-INVITE; `gaveUp`: no ACK came (RFC 3261 §13.3.1.4). */
@@ -141,10 +147,27 @@ export class CallOutbox {
     return capabilities(ALLOW, this.#supported, contact, body);
   }
 
+  // What outlives the process
+
+  /** The call has changed: what promises that leaves once the ticket is safe. */
+  keep(leg: Leg): Ticket {
+    const row = leg.leave ? undefined : dialogRow(leg);
+    if (!leg.keeper || !row || !leg.session) return SAFE;
+    return leg.keeper.put(row, Math.max(0, leg.session.timer.expiresAtMs - this.nowMs) / 1_000);
+  }
+  /** Nobody is to go on with the call. */
+  forget(leg: Leg): Ticket {
+    return leg.keeper?.remove() ?? SAFE;
+  }
+
   // Time and chance
 
   get nowMs(): number {
     return this.#ports.host.nowMs();
+  }
+  /** 64*T1: so long a 2xx waits for its ACK, and an INVITE is repeated. */
+  get patienceMs(): number {
+    return patienceMs(this.#timers);
   }
   /** 0 or more, below 1. */
   share(): number {
@@ -165,7 +188,7 @@ export class CallOutbox {
   }
 
   #destination(dialog: Dialog, { last }: Leg): Leg["last"] {
-    return this.#ports.destination?.(dialog.nextHop, last) ?? last;
+    return this.#ports.destination?.(dialog, last) ?? last;
   }
 }
 

@@ -6,6 +6,8 @@ import type { Ticket } from "#base/ticket.ts";
 import type { Clock, Entropy } from "#host/host.ts";
 import type { Headers } from "../wire/headers.ts";
 import type { NameAddr, SipRequest, SipResponse, SipUri } from "../wire/message.ts";
+import type { Dialog } from "./dialog.ts";
+import type { DialogRow } from "./dialog-row.ts";
 import type { Destination, Flow, TransactionPort } from "./ports.ts";
 import type { TransactionTimers } from "./timers.ts";
 
@@ -34,6 +36,17 @@ export interface OutgoingCall {
   readonly credentials?: Credentials;
 }
 
+/** Where the row of a call is kept, so that it outlives its process (PROTOCOL §10). */
+export interface CallKeeper {
+  /**
+   * From the 2xx on, whenever the row has changed; what promises that leaves once the ticket is safe. `leftSec`: until the
+   * session expires, if nobody refreshes it.
+   */
+  put(row: DialogRow, leftSec: number): Ticket;
+  /** The call is over, or about to be. Harmless where there is no row. */
+  remove(): Ticket;
+}
+
 export type CallEnd =
   | { readonly kind: "bye"; readonly headers: Headers } // the far end hung up (Reason: see headers)
   | { readonly kind: "local" } // we hung up
@@ -46,12 +59,12 @@ export interface CallPort {
   invite(call: OutgoingCall): CallId;
   /** Answers an incoming INVITE or re-INVITE provisionally (101-199 make an early dialog). */
   ring(call: CallId, status: number): void;
-  /** 2xx, retransmitted until ACK; leaves once `ticket` is safe. `contact` is ours. */
+  /** 2xx, retransmitted until ACK; leaves once `ticket` and its row are safe, as does what is returned. */
   accept(
     call: CallId,
     answer: { contact: NameAddr; body?: { type: string; bytes: Uint8Array }; headers?: readonly (readonly [string, string])[] },
     ticket?: Ticket,
-  ): void;
+  ): Ticket;
   reject(call: CallId, status: number, reason?: string, headers?: readonly (readonly [string, string])[]): void;
   /** ACK of a 2xx to our INVITE, with the answer if the 2xx was the offer. Must be called once after `onAnswered`. */
   ack(call: CallId, body?: { type: string; bytes: Uint8Array }): void;
@@ -60,6 +73,15 @@ export interface CallPort {
    * a 2xx still needs: it says that a BYE follows.
    */
   end(call: CallId, reason?: string): void;
+  /** The call is to outlive the process: its rows go there, from its 2xx on. */
+  keep(call: CallId, keeper: CallKeeper): void;
+  /** Puts its row once more: what the keeper adds to it has changed. */
+  keepAgain(call: CallId): Ticket;
+  /**
+   * Goes on with a call of an earlier run, of whose session so much time is left: nothing is sent until the far end or the
+   * session timer calls for it. `undefined`: the row cannot be read, or there are too many calls.
+   */
+  restore(row: DialogRow, leftMs: number): CallId | undefined;
 }
 
 /** What can happen to a call. `onEnded` is told exactly once for each call, last. */
@@ -85,7 +107,7 @@ export interface CallsPorts {
    * Where a request within a dialog goes: `nextHop` is its first route or target, `last` where the call's last request came
    * from or went. Default `last`: the flow, as RFC 5626 has it and NATs want it.
    */
-  readonly destination?: (nextHop: SipUri, last: Destination) => Destination;
+  readonly destination?: (to: Pick<Dialog, "nextHop" | "far">, last: Destination) => Destination;
 }
 export interface CallsConfig {
   readonly timers?: TransactionTimers;

@@ -8,11 +8,12 @@ import { SAFE, type Ticket } from "#base/ticket.ts";
 import { response } from "../wire/builders.ts";
 import type { NameAddr, SipRequest, SipResponse } from "../wire/message.ts";
 import { ownUri } from "../wire/uri.ts";
-import { cseqOf, nameAddr, numberOf, toTagOf } from "../wire/values.ts";
+import { callIdOf, cseqOf, nameAddr, numberOf, toTagOf } from "../wire/values.ts";
 import { asSecureAs, type Fields, firstInvite, refusalOfTypes, SDP_TYPE, withRoute } from "./call-messages.ts";
 import { ALLOW, CallOutbox } from "./call-outbox.ts";
-import type { CallEnd, CallId, CallPort, CallsConfig, CallsPorts, OutgoingCall } from "./call-types.ts";
+import type { CallEnd, CallId, CallKeeper, CallPort, CallsConfig, CallsPorts, OutgoingCall } from "./call-types.ts";
 import { Dialog } from "./dialog.ts";
+import { type DialogRow, legOf } from "./dialog-row.ts";
 import { DigestClient } from "./digest.ts";
 import { type Asking, type Body, bodyOf, type Leg, type Made } from "./leg.ts";
 import { Legs } from "./legs.ts";
@@ -69,41 +70,45 @@ export class Calls implements CallPort {
     const digest = credentials && new DigestClient(this.#ports.host, credentials);
     const replaced = this.#legs.get(call.replaces ?? 0)?.dialog;
     const fields = [...this.#outbox.capabilities(contact, ours), ...timerRequest(0), ...(replaced ? replacing(replaced) : [])];
-    const invite = firstInvite(call, hex(this.#ports.host.random(16)), this.#outbox.tag(), fields);
+    const callId = hex(this.#ports.host.random(16));
+    const invite = firstInvite(call, callId, this.#outbox.tag(), fields);
     const full = this.#legs.count >= this.#maxCalls;
-    const leg = this.#legs.add({ weCalled: true, invite, contact, last: call.via, digest, ours });
+    const leg = this.#legs.add({ weCalled: true, callId, contact, last: call.via, digest, ours });
     if (full) {
       this.dropped.full++;
-      this.#endLater(leg, { kind: "rejected", response: response(leg.invite, 503) });
-    } else leg.asking = this.#outbox.ask(leg, "invite", leg.invite, undefined);
+      this.#endLater(leg, { kind: "rejected", response: response(invite, 503) });
+    } else leg.asking = this.#outbox.ask(leg, "invite", invite, undefined);
     return leg.id;
   }
 
   ring(call: CallId, status: number): void {
     const leg = this.#legs.get(call);
     if (leg?.answering === undefined) return;
-    const fields = status === 100 ? [] : withRoute(leg.invite, this.#outbox.capabilities(leg.contact));
-    this.#outbox.answer(leg.invite, leg.answering, status, fields, leg.dialog?.localTag);
+    const { tx, invite } = leg.answering;
+    const fields = status === 100 ? [] : withRoute(invite, this.#outbox.capabilities(leg.contact));
+    this.#outbox.answer(invite, tx, status, fields, leg.dialog?.localTag);
     if (status > 100) leg.alarm = this.#outbox.alarm(RING_AGAIN_MS, () => this.ring(call, status), leg.alarm);
   }
 
-  accept(call: CallId, answer: { contact: NameAddr; body?: Body; headers?: Fields }, ticket: Ticket = SAFE): void {
+  accept(call: CallId, answer: { contact: NameAddr; body?: Body; headers?: Fields }, ticket: Ticket = SAFE): Ticket {
     const leg = this.#legs.get(call);
-    if (leg?.answering === undefined) return;
-    leg.contact = asSecureAs(leg.invite, answer.contact);
+    if (leg?.answering === undefined) return ticket;
+    const { tx, invite } = leg.answering;
+    leg.contact = asSecureAs(invite, answer.contact);
     leg.ours = answer.body;
     leg.phase = "accepted";
     leg.dialog?.confirm();
     const fields = [...this.#outbox.capabilities(leg.contact, answer.body), ...(answer.headers ?? [])];
     const gaveUp = (): void => (leg.leave ? this.#bye(leg, { kind: "local" }) : this.#lost(leg, "timeout"));
-    this.#refresh.accept(leg, leg.answering, leg.invite, withRoute(leg.invite, fields), ticket, gaveUp);
     this.#forgetInvite(leg);
+    return this.#refresh.accept(leg, tx, invite, withRoute(invite, fields), ticket, gaveUp);
   }
 
   reject(call: CallId, status: number, reason?: string, headers: Fields = []): void {
     const leg = this.#legs.get(call);
     if (leg?.answering === undefined) return;
-    this.#outbox.answer(leg.invite, leg.answering, status, headers, leg.dialog?.localTag, reason);
+    const { tx, invite } = leg.answering;
+    this.#outbox.answer(invite, tx, status, headers, leg.dialog?.localTag, reason);
     this.#endLater(leg, { kind: "local" });
   }
 
@@ -120,6 +125,31 @@ export class Calls implements CallPort {
     if (leg.phase === "calling" && leg.asking) this.#outbox.cancel(leg.asking);
     if (leg.phase === "answered") this.#acknowledge(leg, undefined, reason === undefined ? [] : [["Reason", reason]]);
     if (leg.phase === "up") this.#bye(leg, { kind: "local" }); // a call that is `accepted` has to wait for its ACK (§15)
+  }
+
+  keep(call: CallId, keeper: CallKeeper): void {
+    const leg = this.#legs.get(call);
+    if (leg) leg.keeper = keeper;
+  }
+  keepAgain(call: CallId): Ticket {
+    const leg = this.#legs.get(call);
+    return leg ? this.#outbox.keep(leg) : SAFE;
+  }
+
+  /**
+   * A 2xx without ACK may not have arrived: it is sent again to whoever repeats the INVITE; who does not is asked whether he is
+   * there, once no INVITE is repeated any more.
+   */
+  restore(row: DialogRow, leftMs: number): CallId | undefined {
+    const start = legOf(row);
+    if (!start || this.#legs.count >= this.#maxCalls) return undefined;
+    const leg = this.#legs.add(start);
+    leg.phase = "up";
+    leg.knowsUpdate = row.knowsUpdate;
+    leg.isUnsure = !row.isAcked;
+    this.#refresh.resume(leg, row.session, leftMs);
+    if (leg.isUnsure) leg.alarm = this.#outbox.alarm(this.#outbox.patienceMs, () => this.#refresh.refresh(leg));
+    return leg.id;
   }
 
   /** Asks whether the far end still is there: if not, the call ends. */
@@ -143,6 +173,8 @@ export class Calls implements CallPort {
   }
 
   #onInvite(invite: SipRequest, id: ServerTxId, flow: Flow): void {
+    const again = this.#legs.madeBy(invite);
+    if (again) return this.#onInviteAgain(again, invite, id);
     const dialog = Dialog.ofRequest(invite, this.#outbox.tag());
     const refusal = this.#refusal(invite, dialog);
     if (refusal !== undefined || !dialog)
@@ -151,16 +183,22 @@ export class Calls implements CallPort {
     if (this.#outbox.refusesExtensions(invite, id) || this.#refresh.refuses(invite, id)) return;
     if (typeof replaced === "number") return this.#outbox.answer(invite, id, replaced);
     const contact = asSecureAs(invite, nameAddr(ownUri(invite.uri.user, this.#ports.transactions.localUri(flow))));
-    const leg = this.#legs.add({ weCalled: false, invite, contact, last: flow, dialog, theirs: bodyOf(invite) });
-    leg.answering = id;
+    const callId = callIdOf(invite) ?? "";
+    const leg = this.#legs.add({ weCalled: false, callId, contact, last: flow, dialog, theirs: bodyOf(invite) });
+    leg.answering = { tx: id, invite };
     this.#invited.set(id, leg);
     const expiresSec = numberOf(invite, "expires");
     if (expiresSec !== undefined) leg.expiry = this.#outbox.alarm(expiresSec * 1_000, () => this.onCancel(id)); // §13.3.1
     this.#ports.user.onInvite(leg.id, invite, flow, replaced?.id);
   }
 
+  /** By another way (§8.2.2.2), or because an earlier run's answer was lost. */
+  #onInviteAgain(leg: Leg, invite: SipRequest, id: ServerTxId): void {
+    if (!leg.isUnsure || leg.unacked || leg.phase !== "up") return this.#outbox.answer(invite, id, 482);
+    const fields = this.#outbox.capabilities(leg.contact, leg.ours);
+    this.#refresh.accept(leg, id, invite, withRoute(invite, fields), SAFE, () => this.#lost(leg, "timeout"));
+  }
   #refusal(invite: SipRequest, dialog: Dialog | undefined): number | undefined {
-    if (this.#legs.hasMerged(invite)) return 482;
     if (!dialog) return 400;
     if (this.#legs.count < this.#maxCalls) return refusalOfTypes(invite);
     this.dropped.full++;
@@ -171,6 +209,7 @@ export class Calls implements CallPort {
     const dialog = leg.dialogOf(request);
     if (!dialog?.takeCSeq(request)) return this.#outbox.answer(request, id, 500);
     leg.last = flow;
+    this.#isSure(leg);
     if (this.#outbox.refusesExtensions(request, id)) return;
     if (request.method === "BYE") this.#onBye(leg, request, id);
     else if (request.method === "INVITE") this.#refresh.onReInvite(leg, dialog, request, id);
@@ -183,10 +222,11 @@ export class Calls implements CallPort {
   /** The owner hears of it first: what he gives back is given back when the 200 arrives (PROTOCOL §6). */
   #onBye(leg: Leg, bye: SipRequest, id: ServerTxId): void {
     if (leg.phase !== "leaving") this.#endByBye(leg, bye); // our own BYE crosses it, and tells the end
-    this.#outbox.answer(bye, id, 200);
+    this.#outbox.confirm(bye, id, this.#outbox.forget(leg));
   }
   #endByBye(leg: Leg, bye: SipRequest): void {
-    if (leg.answering !== undefined) this.#outbox.answer(leg.invite, leg.answering, 487, [], leg.dialog?.localTag); // §15.1.2
+    const { answering, dialog } = leg;
+    if (answering) this.#outbox.answer(answering.invite, answering.tx, 487, [], dialog?.localTag); // §15.1.2
     if (leg.phase === "calling" && leg.asking) this.#outbox.cancel(leg.asking);
     this.ack(leg.id); // where the owner has not done so
     this.#tell(leg, { kind: "bye", headers: bye.headers });
@@ -200,18 +240,29 @@ export class Calls implements CallPort {
     this.#outbox.acknowledged(leg);
     leg.last = flow;
     leg.theirs = bodyOf(ack) ?? leg.theirs;
+    this.#isSure(leg);
     if (leg.phase !== "accepted") return true; // a re-INVITE's
     leg.phase = "up";
     if (leg.leave) this.#bye(leg, { kind: "local" });
-    else this.#ports.user.onEstablished(leg.id, ack);
+    else {
+      this.#outbox.keep(leg);
+      this.#ports.user.onEstablished(leg.id, ack);
+    }
     return true;
+  }
+  /** The far end has had our 2xx. */
+  #isSure(leg: Leg): void {
+    if (!leg.isUnsure) return;
+    leg.isUnsure = false;
+    this.#outbox.silence(leg.alarm);
+    this.#outbox.keep(leg);
   }
 
   /** True = the INVITE of a call that is not yet answered. */
   onCancel(id: ServerTxId): boolean {
     const leg = this.#invited.get(id);
     if (!leg) return false;
-    this.#outbox.answer(leg.invite, id, 487, [], leg.dialog?.localTag);
+    if (leg.answering) this.#outbox.answer(leg.answering.invite, id, 487, [], leg.dialog?.localTag);
     this.#tell(leg, { kind: "canceled" });
     return true;
   }
@@ -310,6 +361,7 @@ export class Calls implements CallPort {
     leg.ours = body ?? leg.ours;
     this.#outbox.ack(leg.asking, leg.dialog, body, fields);
     leg.asking = undefined;
+    this.#outbox.keep(leg);
   }
 
   #bye(leg: Leg, end: CallEnd | undefined): void {
@@ -317,6 +369,7 @@ export class Calls implements CallPort {
     this.#outbox.acknowledged(leg);
     this.#outbox.silence(leg.alarm, leg.expiry);
     this.#refresh.forget(leg);
+    this.#outbox.forget(leg);
     leg.phase = "leaving";
     const reason: Fields = leg.leave?.reason === undefined ? [] : [["Reason", leg.leave.reason]];
     this.#outbox.ask(leg, "bye", leg.dialog.request("BYE", reason), leg.dialog, end);
@@ -324,7 +377,7 @@ export class Calls implements CallPort {
 
   #forgetInvite(leg: Leg): void {
     this.#outbox.silence(leg.alarm, leg.expiry);
-    if (leg.answering !== undefined) this.#invited.delete(leg.answering);
+    if (leg.answering) this.#invited.delete(leg.answering.tx);
     leg.answering = undefined;
   }
 

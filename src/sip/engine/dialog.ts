@@ -9,7 +9,9 @@ import {
   formatCSeq,
   formatNameAddr,
   fromTagOf,
+  nameAddr,
   nameAddrsOf,
+  parseNameAddr,
   tagOf,
   toTagOf,
 } from "../wire/values.ts";
@@ -17,7 +19,7 @@ import {
 type Fields = readonly (readonly [name: string, value: string])[];
 
 /** The parts of a dialog that its first request and response settle, and where it stands. */
-interface DialogState {
+export interface DialogState {
   readonly callId: string;
   /** From and To of our requests, tags included. */
   readonly local: string;
@@ -25,7 +27,8 @@ interface DialogState {
   readonly localCSeq: number;
   readonly remoteCSeq: number; // -1 = none yet
   readonly routeSet: readonly NameAddr[];
-  readonly remoteTarget: SipUri;
+  /** The far end's Contact: the remote target and, where it said so, its `+sip.instance` (RFC 5626 §4.1). */
+  readonly remoteContact: NameAddr;
   readonly confirmed: boolean;
   /** Of its INVITE: every request of the dialog has it (RFC 7989 §6). */
   readonly sessionId: string | undefined;
@@ -41,7 +44,7 @@ export class Dialog {
   #localCSeq: number;
   #remoteCSeq: number;
   #routeSet: readonly NameAddr[];
-  #remoteTarget: SipUri;
+  #remoteContact: NameAddr;
   #confirmed: boolean;
   readonly #sessionId: string | undefined;
 
@@ -54,7 +57,7 @@ export class Dialog {
     this.#localCSeq = state.localCSeq;
     this.#remoteCSeq = state.remoteCSeq;
     this.#routeSet = state.routeSet;
-    this.#remoteTarget = state.remoteTarget;
+    this.#remoteContact = state.remoteContact;
     this.#confirmed = state.confirmed;
     this.#sessionId = state.sessionId;
   }
@@ -71,7 +74,7 @@ export class Dialog {
       localCSeq: cseqOf(invite)?.number ?? 0,
       remoteCSeq: -1,
       routeSet: routeBack(response),
-      remoteTarget: contactOf(response)?.uri ?? invite.uri,
+      remoteContact: contactOf(response) ?? nameAddr(invite.uri),
       confirmed: response.status >= 200,
       sessionId: invite.headers.get("session-id"),
     });
@@ -88,12 +91,26 @@ export class Dialog {
       localCSeq: 0,
       remoteCSeq: cseqOf(invite)?.number ?? 0,
       routeSet,
-      remoteTarget: contact.uri,
+      remoteContact: contact,
       confirmed: false,
       sessionId: invite.headers.get("session-id"),
     });
   }
 
+  /** As it stands: a dialog made of it goes on from here. */
+  get state(): DialogState {
+    return {
+      callId: this.callId,
+      local: this.#local,
+      remote: this.#remote,
+      localCSeq: this.#localCSeq,
+      remoteCSeq: this.#remoteCSeq,
+      routeSet: this.#routeSet,
+      remoteContact: this.#remoteContact,
+      confirmed: this.#confirmed,
+      sessionId: this.#sessionId,
+    };
+  }
   /** Early until its 2xx (§12). */
   get confirmed(): boolean {
     return this.#confirmed;
@@ -116,20 +133,30 @@ export class Dialog {
 
   /** Takes the request's CSeq; false = it is out of order: 500 (§12.2.2). Gaps are none of our business. */
   takeCSeq(request: SipRequest): boolean {
-    const number = cseqOf(request)?.number ?? -1;
-    if (number <= this.#remoteCSeq) return false;
-    this.#remoteCSeq = number;
+    if (!this.#isNew(request)) return false;
+    this.#remoteCSeq = cseqOf(request)?.number ?? -1;
     return true;
+  }
+  /** Whether that initial INVITE is the one that made this dialog, come once more (§8.2.2.2). */
+  isMadeBy(invite: SipRequest): boolean {
+    return callIdOf(invite) === this.callId && (fromTagOf(invite) ?? "") === this.remoteTag && !this.#isNew(invite);
+  }
+  #isNew(request: SipRequest): boolean {
+    return (cseqOf(request)?.number ?? -1) > this.#remoteCSeq;
   }
 
   /** A target refresh: a re-INVITE or its 2xx (§12.2). */
   refreshTarget(message: SipMessage): void {
-    this.#remoteTarget = contactOf(message)?.uri ?? this.#remoteTarget;
+    this.#remoteContact = contactOf(message) ?? this.#remoteContact;
   }
 
+  /** Who is at the far end: its name, and where it says that it is. */
+  get far(): { readonly uri: SipUri | undefined; readonly contact: NameAddr } {
+    return { uri: parseNameAddr(this.#remote)?.uri, contact: this.#remoteContact };
+  }
   /** Where requests of this dialog are to be sent: the first route or the far end itself (§12.2.1.1, §8.1.2). */
   get nextHop(): SipUri {
-    return this.#routeSet[0]?.uri ?? this.#remoteTarget;
+    return this.#routeSet[0]?.uri ?? this.#remoteContact.uri;
   }
 
   /** A new request within the dialog, with the next CSeq (§12.2.1.1). */
@@ -157,13 +184,13 @@ export class Dialog {
     const [first, ...others] = this.#routeSet;
     const strict = first !== undefined && !first.uri.params.has("lr");
     const headers = new Headers();
-    const target: NameAddr = { display: "", uri: this.#remoteTarget, params: new Map() };
-    for (const route of strict ? [...others, target] : this.#routeSet) headers.add("Route", formatNameAddr(route));
+    const target = this.#remoteContact.uri;
+    for (const route of strict ? [...others, nameAddr(target)] : this.#routeSet) headers.add("Route", formatNameAddr(route));
     headers.add("From", this.#local).add("To", this.#remote).add("Call-ID", this.callId);
     headers.add("CSeq", formatCSeq({ number: cseq, method }));
     if (this.#sessionId !== undefined) headers.add("Session-ID", this.#sessionId);
     for (const [name, value] of fields) headers.add(name, value);
-    return request(method, requestUri(strict ? first.uri : this.#remoteTarget), headers, body);
+    return request(method, requestUri(strict ? first.uri : target), headers, body);
   }
 }
 

@@ -3,8 +3,7 @@
 import type { Timed } from "#base/deadlines.ts";
 import type { Ticket } from "#base/ticket.ts";
 import type { NameAddr, SipMessage, SipRequest, SipResponse } from "../wire/message.ts";
-import { callIdOf } from "../wire/values.ts";
-import type { CallEnd, CallId } from "./call-types.ts";
+import type { CallEnd, CallId, CallKeeper } from "./call-types.ts";
 import type { Dialog } from "./dialog.ts";
 import type { DigestClient } from "./digest.ts";
 import type { ClientTxId, Destination, ServerTxId } from "./ports.ts";
@@ -34,11 +33,11 @@ export type Phase = "calling" | "answered" | "invited" | "accepted" | "up" | "le
 /** What a call begins with. */
 export interface LegStart {
   readonly weCalled: boolean;
-  readonly invite: SipRequest;
+  readonly callId: string;
   readonly contact: NameAddr;
   readonly last: Destination;
   readonly digest?: DigestClient | undefined;
-  readonly dialog?: Dialog;
+  readonly dialog?: Dialog | undefined;
   readonly ours?: Body | undefined;
   readonly theirs?: Body | undefined;
 }
@@ -47,9 +46,9 @@ export class Leg {
   readonly id: CallId;
   readonly weCalled: boolean;
   readonly callId: string;
-  /** As first sent or received. */
-  readonly invite: SipRequest;
   readonly digest: DigestClient | undefined;
+  /** Of a call that is to outlive the process. */
+  keeper: CallKeeper | undefined;
   phase: Phase;
   /** The caller's is set by the first 2xx; early ones are in `Asking`. */
   dialog: Dialog | undefined;
@@ -63,7 +62,7 @@ export class Leg {
   /** Our INVITE, re-INVITE or UPDATE without final response. */
   asking: Asking | undefined;
   /** The far end's initial INVITE without final response. */
-  answering: ServerTxId | undefined;
+  answering: { readonly tx: ServerTxId; readonly invite: SipRequest } | undefined;
   /** Our 2xx without ACK. */
   unacked: UnackedAnswer | undefined;
   /** The owner has asked for the end, but CANCEL or ACK come first; with the Reason for BYE. */
@@ -74,6 +73,8 @@ export class Leg {
   expiry: Alarm | undefined;
   /** Since both sides agreed to it (RFC 4028). */
   session: { readonly timer: SessionTimer; readonly alarm: Alarm } | undefined;
+  /** Of an earlier run, which sent its 2xx and saw no ACK: the far end may not have had it. */
+  isUnsure = false;
   /** The largest Min-SE heard of, s; 0 = none. */
   minSec = 0;
   /** The far end allows UPDATE. */
@@ -82,8 +83,7 @@ export class Leg {
   constructor(id: CallId, start: LegStart) {
     this.id = id;
     this.weCalled = start.weCalled;
-    this.callId = callIdOf(start.invite) ?? "";
-    this.invite = start.invite;
+    this.callId = start.callId;
     this.digest = start.digest;
     this.phase = start.weCalled ? "calling" : "invited";
     this.dialog = start.dialog;

@@ -1,5 +1,5 @@
 import type { SipRequest } from "../wire/message.ts";
-import { callIdOf, cseqOf, fromTagOf } from "../wire/values.ts";
+import { callIdOf } from "../wire/values.ts";
 import type { CallId } from "./call-types.ts";
 import { Leg, type LegStart } from "./leg.ts";
 import type { Flow } from "./ports.ts";
@@ -43,10 +43,9 @@ export class Legs {
     return this.#byCallId.get(callId)?.find(({ dialog }) => dialog?.localTag === localTag && dialog.remoteTag === remoteTag);
   }
 
-  /** Whether the INVITE is here already and has come once more by another way (RFC 3261 §8.2.2.2). */
-  hasMerged(invite: SipRequest): boolean {
-    const sameCallId = this.#byCallId.get(callIdOf(invite) ?? "") ?? [];
-    return sameCallId.some((leg) => !leg.weCalled && sameRequest(leg.invite, invite));
+  /** Whose initial INVITE that is: it has come once more (RFC 3261 §8.2.2.2). */
+  madeBy(invite: SipRequest): Leg | undefined {
+    return this.#byCallId.get(callIdOf(invite) ?? "")?.find(({ weCalled, dialog }) => !weCalled && dialog?.isMadeBy(invite));
   }
 
   on(flow: Flow): readonly CallId[] {
@@ -55,6 +54,3 @@ export class Legs {
     return ids;
   }
 }
-
-const sameRequest = (a: SipRequest, b: SipRequest): boolean =>
-  fromTagOf(a) === fromTagOf(b) && cseqOf(a)?.number === cseqOf(b)?.number;

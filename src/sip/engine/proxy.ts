@@ -6,10 +6,11 @@ import { hex } from "#base/bytes.ts";
 import type { Entropy } from "#host/host.ts";
 import { response } from "../wire/builders.ts";
 import type { NameAddr, SipRequest, SipResponse, SipUri } from "../wire/message.ts";
-import { ownUri } from "../wire/uri.ts";
-import { callIdOf, contactOf, formatNameAddr, nameAddr, parseNameAddr, toTagOf, withParam } from "../wire/values.ts";
+import { ownUri, sameUri } from "../wire/uri.ts";
+import { callIdOf, contactOf, formatNameAddr, nameAddr, paramText, parseNameAddr, toTagOf, withParam } from "../wire/values.ts";
+import type { Dialog } from "./dialog.ts";
 import { FlowTokens } from "./flow-tokens.ts";
-import { type BindingRow, type BindingTable, routesTo } from "./location.ts";
+import { aorOf, type BindingRow, type BindingTable, routesTo } from "./location.ts";
 import type { ClientTxId, Destination, Flow, ServerTxId, TransactionPort, TransportName } from "./ports.ts";
 import { type ForkInput, ResponseContext } from "./response-context.ts";
 import {
@@ -124,6 +125,17 @@ export class SipProxy {
     const own = first === undefined ? undefined : parseNameAddr(first)?.uri;
     if (own === undefined || !this.#ports.isHere(own)) return undefined;
     return this.#ports.network.flowNamed(this.#tokens.read(FlowTokens.PATH, own.user) ?? "") ?? "gone";
+  }
+  /** The present flow of one of the domain's users, of the device that said that Contact: by its instance, else by its URI. */
+  flowTo({ uri: from, contact: { uri, params } }: Dialog["far"]): Flow | undefined {
+    const instance = paramText(params, "+sip.instance");
+    const isHis = ({ value }: BindingRow): boolean => {
+      if (instance !== undefined) return value.instance === instance;
+      const registered = parseNameAddr(value.contact)?.uri;
+      return registered !== undefined && sameUri(registered, uri);
+    };
+    const rows = from ? this.#ports.bindings.under(aorOf(from)).filter(isHis) : [];
+    return rows.map((row) => this.flowOf(row)).find((flow) => flow !== undefined && flow !== "gone");
   }
   /** Where an address-of-record is reached without another server, the newest first. */
   contactsHere(aor: string): readonly Hop[] {

@@ -1,9 +1,10 @@
-import { SAFE, type Ticket } from "#base/ticket.ts";
+import { allSafe, SAFE, type Ticket } from "#base/ticket.ts";
 import type { SipMessage, SipRequest, SipResponse } from "../wire/message.ts";
 import { numberOf } from "../wire/values.ts";
 import { type Fields, sameSession } from "./call-messages.ts";
 import type { CallOutbox } from "./call-outbox.ts";
 import type { Dialog } from "./dialog.ts";
+import type { DialogRow } from "./dialog-row.ts";
 import { type Alarm, type Asking, bodyOf, type Leg } from "./leg.ts";
 import type { ServerTxId } from "./ports.ts";
 import { type Agreed, agreedByAnswer, SessionTimer, timerAnswer, timerRequest } from "./session-timer.ts";
@@ -29,14 +30,22 @@ export class SessionRefresh {
     return answer.status === "too-small";
   }
 
-  /** 2xx to an INVITE or re-INVITE. */
-  accept(leg: Leg, id: ServerTxId, invite: SipRequest, fields: Fields, ticket: Ticket, gaveUp: () => void): void {
-    this.#outbox.accept(leg, id, invite, [...fields, ...this.#agreeTo(leg, invite)], ticket, gaveUp);
+  /** 2xx to an INVITE or re-INVITE; leaves with the ticket that is returned. */
+  accept(leg: Leg, id: ServerTxId, invite: SipRequest, fields: Fields, ticket: Ticket, gaveUp: () => void): Ticket {
+    const timer = this.#agreeTo(leg, invite);
+    const promise = allSafe([ticket, this.#outbox.keep(leg)]);
+    this.#outbox.accept(leg, id, invite, [...fields, ...timer], promise, gaveUp);
+    return promise;
   }
   /** A 2xx to our INVITE, re-INVITE or UPDATE. */
   accepted(leg: Leg, asked: SipRequest, answer: SipResponse): void {
     this.#note(leg, answer);
     this.#start(leg, agreedByAnswer(asked, answer));
+  }
+  /** A session of an earlier run, which has so much time left. */
+  resume(leg: Leg, { intervalSec, refresher, minSec }: DialogRow["session"], leftMs: number): void {
+    leg.minSec = minSec;
+    this.#run(leg, new SessionTimer({ intervalSec, refresher }, this.#outbox.nowMs + leftMs - 1_000 * intervalSec));
   }
   forget(leg: Leg): void {
     this.#outbox.silence(leg.session?.alarm);
@@ -79,7 +88,7 @@ export class SessionRefresh {
     else if (!this.refuses(update, id)) {
       dialog.refreshTarget(update);
       const timer = dialog.confirmed ? this.#agreeTo(leg, update) : [];
-      this.#outbox.answer(update, id, 200, [...this.#outbox.capabilities(leg.contact), ...timer]);
+      this.#outbox.confirm(update, id, this.#outbox.keep(leg), [...this.#outbox.capabilities(leg.contact), ...timer]);
     }
   }
 
@@ -90,7 +99,9 @@ export class SessionRefresh {
     if (acked) return this.#outbox.ackAgain(leg, dialog, acked);
     dialog.refreshTarget(response);
     leg.asking = undefined;
+    leg.isUnsure = false;
     this.accepted(leg, asking.request, response);
+    this.#outbox.keep(leg);
     if (kind === "update") {
       this.#outbox.asked.delete(asking.tx);
       return;
@@ -124,8 +135,10 @@ export class SessionRefresh {
     leg.minSec = Math.max(leg.minSec, numberOf({ headers }, "min-se") ?? 0);
   }
   #start(leg: Leg, agreed: Agreed): void {
+    this.#run(leg, new SessionTimer(agreed, this.#outbox.nowMs));
+  }
+  #run(leg: Leg, timer: SessionTimer): void {
     this.forget(leg);
-    const timer = new SessionTimer(agreed, this.#outbox.nowMs);
     leg.session = { timer, alarm: this.#wake(leg, timer) };
   }
   #wake(leg: Leg, timer: SessionTimer): Alarm {

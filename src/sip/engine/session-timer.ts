@@ -59,17 +59,20 @@ const refresherOf = (message: SipRequest | SipResponse): string | undefined => {
 /** One agreement, from the 2xx that made it on: superseded by the next. All times: ms on one monotonic clock. */
 export class SessionTimer {
   readonly agreed: Agreed;
+  /** When the session expires, if nobody refreshes it (§10). */
+  readonly expiresAtMs: number;
   readonly #endAtMs: number;
   readonly #refreshEveryMs: number;
   #refreshAtMs: number;
 
-  constructor(agreed: Agreed, nowMs: number) {
+  constructor(agreed: Agreed, agreedAtMs: number) {
     const intervalMs = 1_000 * agreed.intervalSec;
     const isOurs = agreed.refresher === "us";
     this.agreed = agreed;
-    this.#endAtMs = nowMs + intervalMs - (isOurs ? 0 : Math.min(EARLY_MS, intervalMs / 3));
+    this.expiresAtMs = agreedAtMs + intervalMs;
+    this.#endAtMs = this.expiresAtMs - (isOurs ? 0 : Math.min(EARLY_MS, intervalMs / 3));
     this.#refreshEveryMs = isOurs ? intervalMs / 4 : Infinity;
-    this.#refreshAtMs = nowMs + 2 * this.#refreshEveryMs; // at half of it (§7.2); once more where that is not answered 2xx
+    this.#refreshAtMs = agreedAtMs + 2 * this.#refreshEveryMs; // at half of it (§7.2); once more where that is not answered 2xx
   }
 
   get nextDeadlineMs(): number {

@@ -105,7 +105,7 @@ export class Bench implements TransactionPort, CallUser {
         ["To", to ?? answered?.headers.get("to") ?? "<sip:alice@x>"],
         ["Call-ID", "9@b"],
         ["CSeq", `${cseq} ${method}`],
-        ["Contact", "<sip:bob@10.0.0.2>"],
+        ...(more.some(([name]) => name === "Contact") ? [] : ([["Contact", "<sip:bob@10.0.0.2>"]] as const)),
         ...(body ? ([["Content-Type", "application/sdp"]] as const) : []),
         ...more,
       ],

@@ -26,11 +26,12 @@ export interface ReservationUser {
 export interface Reservation {
   readonly clientType: ClientType;
   readonly request: CopsRequest;
+  /** `undefined` while asked for. */
+  readonly grant: Attributes | undefined;
 }
 interface Held extends Reservation, Timed {
   readonly user: ReservationUser;
   handle: Handle;
-  /** `undefined` while asked for. */
   grant: Attributes | undefined;
   /** The connection that the handle was a name on is gone. */
   isVoid: boolean;
@@ -47,6 +48,7 @@ export class Admission implements PepUser {
   readonly #clock: Clock;
   readonly #held = new Map<Handle, Held>();
   readonly #deadlines: Deadlines<Held>;
+  #resumed = 0;
 
   constructor(clock: Clock, cops: PepPort) {
     this.#clock = clock;
@@ -68,6 +70,16 @@ export class Admission implements PepUser {
     };
     this.#held.set(held.handle, held);
     this.#deadlines.set(held, held.askedAtMs + LIMITS.edgeSilenceMs);
+    return held;
+  }
+
+  /** What an earlier run was granted, in use: asked for under its own name once the edge is there. */
+  resume(clientType: ClientType, request: CopsRequest, grant: Attributes, user: ReservationUser): Reservation {
+    const handle = `resumed ${++this.#resumed}`;
+    const askedAtMs = this.#clock.nowMs();
+    const held: Held = { clientType, request, user, handle, grant, isVoid: true, reported: true, askedAtMs, wheelAtMs: Infinity };
+    this.#held.set(handle, held);
+    if (this.#cops.isOpen(clientType)) this.#askAgain(held);
     return held;
   }
 
@@ -96,12 +108,14 @@ export class Admission implements PepUser {
 
   onOpened(clientType: ClientType): void {
     for (const held of [...this.#held.values()]) {
-      if (held.clientType !== clientType || !held.isVoid) continue;
-      this.#held.delete(held.handle);
-      held.handle = this.#cops.request(clientType, repeated(held));
-      held.isVoid = false;
-      this.#held.set(held.handle, held);
+      if (held.clientType === clientType && held.isVoid) this.#askAgain(held);
     }
+  }
+  #askAgain(held: Held): void {
+    this.#held.delete(held.handle);
+    held.handle = this.#cops.request(held.clientType, repeated(held));
+    held.isVoid = false;
+    this.#held.set(held.handle, held);
   }
   /** What is held is what was asked: there is nothing to wait for. */
   onSynchronize(clientType: ClientType, handle: Handle | undefined): void {

@@ -1,13 +1,20 @@
 import { LIMITS } from "#base/limits.ts";
 import type { Ticket } from "#base/ticket.ts";
+import type { CallId } from "#sip/engine/call-types.ts";
+import { sameUri } from "#sip/wire/uri.ts";
+import type { Reserved } from "../types.ts";
 import { GuestJoin } from "./guest-join.ts";
 import { Ingest, type IngestUser } from "./ingest.ts";
-import type { ChannelPorts, Contact, Guest, Place, Seat, SeatUser } from "./ports.ts";
+import { type ChannelPorts, type Contact, type Guest, NOBODY, type Place, type Seat, type SeatUser } from "./ports.ts";
 import { type FinalAnswer, UNAVAILABLE } from "./refusals.ts";
 
 const OFF_AIR: FinalAnswer = { status: 480, headers: [["Reason", 'SIP;cause=480;text="Channel off air"']] };
 /** The broadcaster answered for that viewer alone: whoever waits behind him is asked for next. */
 const isPersonal = ({ status }: FinalAnswer): boolean => status !== UNAVAILABLE.status;
+
+/** The studio's device may be on another flow by now. */
+const presentOf = (studio: Contact, contacts: readonly Contact[]): Contact =>
+  contacts.find(({ target }) => sameUri(target, studio.target)) ?? studio;
 
 /** The broadcaster's side of all `ask` channels whose broadcasters are at this DS (PROTOCOL §5). */
 export class Audience {
@@ -29,9 +36,30 @@ export class Audience {
     const { name, owner } = guest.channel;
     const [first, ...others] = this.#ports.peers.contacts(owner);
     if (!first) return undefined;
-    const room = this.#rooms.get(name) ?? new Room(this.#ports, this.#place, name, () => this.#rooms.delete(name));
-    this.#rooms.set(name, room);
-    return room.join(guest, user, [first, ...others]);
+    return this.#roomOf(name).join(guest, user, [first, ...others]);
+  }
+
+  /** Goes on with the ingest of an earlier run, which was begun for that guest: then `rejoin` for each who was there. */
+  resume(guest: Guest, call: CallId, reserved: readonly Reserved[], studio: Contact): void {
+    this.#roomOf(guest.channel.name).resume(guest, call, reserved, studio);
+  }
+  /** A guest of an earlier run; `undefined`: there is nothing to be at. */
+  rejoin(guest: Guest, user: SeatUser): Seat | undefined {
+    return this.#rooms.get(guest.channel.name)?.rejoin(guest, user);
+  }
+  /** The call to the broadcaster that was made for one of them. */
+  summoned(guest: Guest, call: CallId, reserved: readonly Reserved[], studio: Contact): void {
+    this.#roomOf(guest.channel.name).summoned(guest, call, reserved, studio);
+  }
+  /** Whoever was there has been told of. */
+  resumed(): void {
+    for (const room of [...this.#rooms.values()]) room.resumed();
+  }
+
+  #roomOf(channel: string): Room {
+    const room = this.#rooms.get(channel) ?? new Room(this.#ports, this.#place, channel, () => this.#rooms.delete(channel));
+    this.#rooms.set(channel, room);
+    return room;
   }
 }
 
@@ -47,6 +75,8 @@ class Room implements IngestUser {
   #ingest: Ingest | undefined;
   #studio: Contact | undefined;
   #silence = (): void => undefined;
+  /** Of an ingest that goes on: whom it was called for. */
+  #begunFor: string | undefined;
 
   constructor(ports: ChannelPorts, place: Place, channel: string, closed: () => void) {
     this.#ports = ports;
@@ -73,6 +103,33 @@ class Room implements IngestUser {
     if (this.#seats.size === 0) this.#empty();
   }
 
+  resume(guest: Guest, call: CallId, reserved: readonly Reserved[], studio: Contact): void {
+    this.#begunFor = guest.joinId;
+    this.#studio = studio;
+    this.#ingest = new Ingest(this.#ports, this.#place, guest, this);
+    this.#ingest.resume(call, reserved);
+  }
+  rejoin(guest: Guest, user: SeatUser): Seat | undefined {
+    if (!this.#studio) return undefined;
+    const seat = new RoomSeat(this, guest, user, [this.#studio]);
+    this.#seats.add(seat);
+    if (guest.joinId === this.#begunFor) this.#first = seat;
+    return seat;
+  }
+  /** Whoever it was made for may not have come back: then nobody is to be seated. */
+  summoned(guest: Guest, call: CallId, reserved: readonly Reserved[], studio: Contact): void {
+    const isHis = (seat: RoomSeat): boolean => seat.guest.joinId === guest.joinId;
+    const seat = [...this.#seats].find(isHis) ?? new RoomSeat(this, guest, NOBODY, [studio]);
+    this.#seats.add(seat);
+    seat.onAir = this.#joinOf(seat);
+    seat.onAir.resume(call, reserved);
+    if (seat.user === NOBODY) this.left(seat);
+  }
+  resumed(): void {
+    for (const seat of [...this.#seats]) if (seat !== this.#first && !seat.onAir) this.#putOut(seat, UNAVAILABLE);
+    if (this.#seats.size === 0) this.#empty();
+  }
+
   onRinging(): void {
     this.#first?.user.onRinging();
   }
@@ -94,16 +151,20 @@ class Room implements IngestUser {
   #seat(seat: RoomSeat): void {
     const onAir = this.#ports.onAir.get(this.#channel)?.value;
     if (onAir) {
-      const contacts = this.#studio ? ([this.#studio] as const) : seat.contacts;
-      seat.onAir = new GuestJoin(this.#ports, this.#place, seat.guest, onAir, contacts, {
-        onRinging: () => seat.user.onRinging(),
-        onSeated: (ticket) => seat.user.onSeated(ticket),
-        onUnseated: (answer) => this.#putOut(seat, answer),
-      });
+      seat.onAir = this.#joinOf(seat);
+      seat.onAir.ask(onAir, this.#studio ? [presentOf(this.#studio, seat.contacts)] : seat.contacts);
     } else if (!this.#ingest) {
       this.#first = seat;
-      this.#ingest = new Ingest(this.#ports, this.#place, seat.guest, seat.contacts, this);
+      this.#ingest = new Ingest(this.#ports, this.#place, seat.guest, this);
+      this.#ingest.ask(seat.contacts);
     }
+  }
+  #joinOf(seat: RoomSeat): GuestJoin {
+    return new GuestJoin(this.#ports, this.#place, seat.guest, {
+      onRinging: () => seat.user.onRinging(),
+      onSeated: (ticket) => seat.user.onSeated(ticket),
+      onUnseated: (answer) => this.#putOut(seat, answer),
+    });
   }
   #askForNext(): void {
     const [next] = this.#seats;

@@ -1,6 +1,6 @@
 import type { CallEnd, CallId } from "#sip/engine/call-types.ts";
 import type { SipRequest } from "#sip/wire/message.ts";
-import type { ChannelRecord } from "../types.ts";
+import type { ChannelRecord, Session } from "../types.ts";
 import type { ChannelCall, ChannelInvite, ChannelPorts } from "./ports.ts";
 import { type FinalAnswer, incompatibleMedia, refusalAnswer } from "./refusals.ts";
 import { Renditions, type RenditionsUser } from "./renditions.ts";
@@ -11,21 +11,22 @@ export class Broadcast implements ChannelCall, RenditionsUser {
   readonly channel: ChannelRecord;
   readonly #ports: ChannelPorts;
   readonly #call: CallId;
-  readonly #invite: ChannelInvite;
-  readonly #offer: IngestOffer | undefined;
+  readonly #joinId: string;
   readonly #renditions: Renditions;
+  /** Of a call that began here. */
+  #invite: ChannelInvite | undefined;
+  #offer: IngestOffer | undefined;
   #isAnswered = false;
   #isOver = false;
 
-  constructor(ports: ChannelPorts, call: CallId, invite: ChannelInvite, channel: ChannelRecord) {
+  constructor(ports: ChannelPorts, call: CallId, joinId: string, channel: ChannelRecord) {
     this.#ports = ports;
     this.#call = call;
-    this.#invite = invite;
+    this.#joinId = joinId;
     this.channel = channel;
-    const { request, flow, user } = invite;
-    this.#offer = readIngestOffer(request);
-    const studio = { joinId: ports.joinId(request), user, sender: flow.remote.host };
-    this.#renditions = new Renditions(ports, channel, studio, this);
+    this.#renditions = new Renditions(ports, channel, this);
+    const about = { role: "broadcaster", joinId, user: channel.owner, channel: channel.name } as const;
+    ports.calls.keep(call, this.#renditions.keeper(about));
   }
 
   /** Taken back: off air, though the far end may not have answered the BYE yet. */
@@ -33,16 +34,28 @@ export class Broadcast implements ChannelCall, RenditionsUser {
     return this.#isOver;
   }
 
-  start(): void {
-    if (this.#offer) this.#renditions.ask(this.#offer.renditions.map(({ kbps }) => kbps));
-    else this.#reject(incompatibleMedia(this.#ports.here.hostName));
+  start(invite: ChannelInvite): void {
+    this.#invite = invite;
+    this.#offer = readIngestOffer(invite.request);
+    if (!this.#offer) return this.#reject(incompatibleMedia(this.#ports.here.hostName));
+    const studio = { joinId: this.#joinId, user: this.channel.owner, sender: invite.flow.remote.host };
+    this.#renditions.ask(
+      studio,
+      this.#offer.renditions.map(({ kbps }) => kbps),
+    );
+  }
+
+  /** Goes on with what an earlier run had, whose dialog is up. */
+  resume(reserved: Session["reserved"]): void {
+    this.#isAnswered = true;
+    this.#renditions.resume(reserved, this.#ports.onAir.get(this.channel.name));
   }
 
   onProvisioned(): void {
-    if (!this.#offer) return;
+    if (!this.#offer || !this.#invite) return;
     const body = ingestDescription(this.#offer, this.#renditions.grants, this.#ports.wallMs());
     this.#isAnswered = true;
-    this.#ports.calls.accept(this.#call, { contact: this.#ports.contact(this.#invite.flow), body }, this.#renditions.announce());
+    this.#ports.calls.accept(this.#call, { contact: this.#ports.contact(this.#invite.flow), body });
   }
   /** Off air at once: of a broadcaster who vanished nobody answers BYE. */
   onNoneLeft(reason: string): void {

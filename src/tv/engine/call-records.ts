@@ -1,8 +1,9 @@
 import type { Logger } from "#base/log.ts";
 import type { Clock } from "#host/host.ts";
 import type { CallEnd, CallId, CallPort } from "#sip/engine/call-types.ts";
+import type { DialogRow } from "#sip/engine/dialog-row.ts";
 import type { SipRequest } from "#sip/wire/message.ts";
-import { callIdOf, fromOf } from "#sip/wire/values.ts";
+import { callIdOf, fromOf, parseNameAddr } from "#sip/wire/values.ts";
 
 interface CallRecord {
   readonly user: string;
@@ -62,7 +63,7 @@ export class CallRecords {
       ring: (call, status) => calls.ring(call, status),
       accept: (call, answer, ticket) => {
         this.#answered(call);
-        calls.accept(call, answer, ticket);
+        return calls.accept(call, answer, ticket);
       },
       reject: (call, status, reason, headers) => {
         this.#refused(call, status);
@@ -70,6 +71,13 @@ export class CallRecords {
       },
       ack: (call, body) => calls.ack(call, body),
       end: (call, reason) => calls.end(call, reason),
+      keep: (call, keeper) => calls.keep(call, keeper),
+      keepAgain: (call) => calls.keepAgain(call),
+      restore: (row, leftMs) => {
+        const call = calls.restore(row, leftMs);
+        if (call !== undefined && !row.weCalled) this.#resumed(call, row);
+        return call;
+      },
     };
   }
 
@@ -86,6 +94,13 @@ export class CallRecords {
     this.#close(call);
   }
 
+  /** Since when is not known: it counts from now. */
+  #resumed(call: CallId, { remote, local, callId }: DialogRow): void {
+    const [user, channel] = [remote, local].map((name) => parseNameAddr(name)?.uri.user ?? "") as [string, string];
+    const nowMs = this.#clock.nowMs();
+    this.#open.set(call, { user, channel, callId, beganMs: nowMs, answeredMs: nowMs });
+    this.#log.info("call goes on", { user, channel, callId });
+  }
   #answered(call: CallId): void {
     const record = this.#open.get(call);
     if (!record) return;

@@ -1,4 +1,5 @@
 import { LIMITS } from "#base/limits.ts";
+import type { MemberId } from "#overlay/types.ts";
 import type { CallEnd, CallId, CallUser } from "#sip/engine/call-types.ts";
 import type { Flow } from "#sip/engine/ports.ts";
 import type { SipRequest, SipResponse } from "#sip/wire/message.ts";
@@ -7,6 +8,7 @@ import { Broadcast } from "./broadcast.ts";
 import { PeerGuest, PeerSeat } from "./peer-legs.ts";
 import type { ChannelCall, ChannelInvite, ChannelPorts, Guest, Place, PlacedCall, Seat, SeatUser } from "./ports.ts";
 import { NOT_OWNER } from "./refusals.ts";
+import { Resumption } from "./resumption.ts";
 import { wantsToBroadcast } from "./session-sdp.ts";
 import { Viewing } from "./viewing.ts";
 
@@ -47,13 +49,22 @@ export class ChannelCalls implements CallUser {
 
   onInvite(call: CallId, request: SipRequest, flow: Flow, replaces?: CallId): void {
     if (this.count >= LIMITS.dsCalls) return this.#ports.calls.reject(call, 503);
-    const invite: ChannelInvite = { request, flow, user: this.#userOf(request), channel: request.uri.user };
+    const joinId = this.#ports.joinId(request);
+    const invite: ChannelInvite = { request, flow, joinId, user: this.#userOf(request), channel: request.uri.user };
     const old = replaces === undefined ? undefined : this.#taken.get(replaces);
     const replaced = old instanceof Viewing && old.user === invite.user ? old : undefined;
     if (replaces !== undefined && !replaced) this.#ports.calls.reject(call, 403);
-    else if (this.#ports.peers.isPeer(request)) this.#start(call, new PeerGuest(this.#ports, call, invite), this.#joinHere);
+    else if (this.#ports.peers.isPeer(request))
+      this.#start(call, new PeerGuest(this.#ports, call, invite), invite, this.#joinHere);
     else if (wantsToBroadcast(request)) this.#goLive(call, invite);
-    else this.#start(call, new Viewing(this.#ports, call, invite, replaced), this.#askForSeat);
+    else this.#start(call, new Viewing(this.#ports, call, invite), invite, replaced, this.#askForSeat);
+  }
+  /** Goes on with what that server had on the line, by its rows (PROTOCOL §10). */
+  resume(owner: MemberId, nowMs: number): void {
+    const resumption = new Resumption(this.#ports, this.#audience, this.#place, (call, taken) => this.#take(call, taken));
+    resumption.run(owner, nowMs);
+    const { onAir } = this.#ports;
+    for (const row of onAir.rows()) if (row.owner === owner && !this.#isSent(row.key)) onAir.remove(row.key);
   }
   onProvisional(call: CallId, response: SipResponse): void {
     this.#placed.get(call)?.onProvisional(response);
@@ -76,20 +87,25 @@ export class ChannelCalls implements CallUser {
     const channel = this.#ports.directory.channel(invite.channel);
     if (!channel) return this.#ports.calls.reject(call, 404);
     if (channel.owner !== invite.user) return this.#ports.calls.reject(call, NOT_OWNER.status, undefined, NOT_OWNER.headers);
-    const isLive = this.#live.get(channel.name)?.isOver === false;
-    const isTaken = isLive || this.#audience.has(channel.name) || this.#ports.onAir.get(channel.name);
-    if (isTaken) return this.#ports.calls.reject(call, 486);
-    const broadcast = new Broadcast(this.#ports, call, invite, channel);
-    this.#live.set(channel.name, broadcast);
-    this.#start(call, broadcast);
+    if (this.#isSent(channel.name) || this.#ports.onAir.get(channel.name)) return this.#ports.calls.reject(call, 486);
+    this.#start(call, new Broadcast(this.#ports, call, invite.joinId, channel), invite);
+  }
+  /** A broadcaster of this DS sends it, or has been asked to. */
+  #isSent(channel: string): boolean {
+    return this.#live.get(channel)?.isOver === false || this.#audience.has(channel);
+  }
+
+  #take(call: CallId, taken: ChannelCall): void {
+    this.#taken.set(call, taken);
+    if (taken instanceof Broadcast) this.#live.set(taken.channel.name, taken);
   }
   #start<A extends readonly unknown[]>(call: CallId, started: ChannelCall & { start(...how: A): void }, ...how: A): void {
-    this.#taken.set(call, started);
+    this.#take(call, started);
     started.start(...how);
   }
 
   readonly #place: Place = (outgoing, owner) => {
-    const call = this.#ports.calls.invite(outgoing);
+    const call = typeof outgoing === "number" ? outgoing : this.#ports.calls.invite(outgoing);
     this.#placed.set(call, owner);
     return call;
   };
@@ -99,7 +115,9 @@ export class ChannelCalls implements CallUser {
     const side = this.#ports.peers.sideOf(guest.channel);
     if (side === undefined || side === "here") return side && this.#audience.join(guest, user);
     const isFirst = this.#ports.onAir.get(guest.channel.name) === undefined;
-    return new PeerSeat(this.#ports, this.#place, guest, side, isFirst, user);
+    const seat = new PeerSeat(this.#ports, this.#place, guest, user);
+    seat.ask(side, isFirst);
+    return seat;
   };
 
   #eachViewing(channel: string, act: (viewing: Viewing) => void): void {

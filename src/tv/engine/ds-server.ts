@@ -1,3 +1,4 @@
+import { LIMITS } from "#base/limits.ts";
 import { unsupported } from "#sip/engine/call-messages.ts";
 import type { Calls } from "#sip/engine/calls.ts";
 import type { ChallengeAs, Challenger } from "#sip/engine/digest.ts";
@@ -43,6 +44,8 @@ const EXTENSIONS = ["path", "outbound", "replaces", "timer"];
  */
 export class DsServer implements TransactionUser {
   readonly #ports: DsServerPorts;
+  /** Requests within dialogs that came before it is known which there are; `undefined` = it is. */
+  #early: (() => void)[] | undefined = [];
   readonly dropped = {
     /** Requests refused because a user spoke in another's name. */
     foreignFrom: 0,
@@ -64,7 +67,7 @@ export class DsServer implements TransactionUser {
     return isHere(uri) && !directory.subscriber(uri.user) ? capabilities(received) : undefined;
   }
   onRequest(received: SipRequest, id: ServerTxId, flow: Flow): void {
-    const { proxy, calls, isHere } = this.#ports;
+    const { proxy, isHere } = this.#ports;
     const came = proxy.arrived(received);
     if (came === undefined) return this.#answer(received, id, 400);
     const pass = proxy.passOf(came);
@@ -75,7 +78,7 @@ export class DsServer implements TransactionUser {
       if (pass.flowId !== "" || !here) return proxy.relay(request, id, flow, pass.flowId);
       return this.#toPerson(request, id, flow);
     }
-    if (toTagOf(request) !== undefined) calls.onRequest(request, id, flow);
+    if (toTagOf(request) !== undefined) this.#onInDialog(request, id, flow);
     else if (here) this.#onNew(request, id, flow);
     else this.#answer(request, id, 404);
   }
@@ -108,6 +111,19 @@ export class DsServer implements TransactionUser {
     this.#ports.registrar.onFlowClosed(flow);
   }
 
+  /** What was on the line before this run goes on: from now on a dialog that is not known is none. */
+  resumed(): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const handle of early) handle();
+  }
+
+  #onInDialog(request: SipRequest, id: ServerTxId, flow: Flow): void {
+    const handle = (): void => void this.#ports.calls.onRequest(request, id, flow);
+    if (!this.#early) handle();
+    else if (this.#early.length < LIMITS.dsEarlyRequests) this.#early.push(handle);
+    else this.#answer(request, id, 503);
+  }
   /** Outside of any dialog, and for this server, a channel or a person of the domain. */
   #onNew(request: SipRequest, id: ServerTxId, flow: Flow): void {
     const { directory, calls } = this.#ports;

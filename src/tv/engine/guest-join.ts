@@ -1,11 +1,12 @@
-import { SAFE } from "#base/ticket.ts";
-import { joinRequestAttributes } from "#cops/engine/iptv.ts";
+import { joinRequestAttributes, REFUSAL } from "#cops/engine/iptv.ts";
 import { type Attributes, CLIENT_TYPE } from "#cops/engine/types.ts";
+import type { CallId } from "#sip/engine/call-types.ts";
 import type { SipResponse } from "#sip/wire/message.ts";
-import type { OnAir } from "../types.ts";
+import type { OnAir, Reserved } from "../types.ts";
 import type { Reservation, ReservationUser } from "./admission.ts";
 import type { ChannelPorts, Contact, Guest, Place, Seat, SeatUser } from "./ports.ts";
 import { type FinalAnswer, refusalAnswer } from "./refusals.ts";
+import { keptIn, reservedBy } from "./session-rows.ts";
 import { noMedia } from "./session-sdp.ts";
 import { Summons, type SummonsUser } from "./summons.ts";
 
@@ -16,27 +17,38 @@ import { Summons, type SummonsUser } from "./summons.ts";
 export class GuestJoin implements Seat, SummonsUser, ReservationUser {
   readonly #ports: ChannelPorts;
   readonly #guest: Guest;
-  readonly #onAir: OnAir;
   readonly #user: SeatUser;
   readonly #summons: Summons;
+  #onAir: OnAir | undefined;
   #reservation: Reservation | undefined;
-  #isGranted = false;
   #isTaken = false;
 
-  constructor(
-    ports: ChannelPorts,
-    place: Place,
-    guest: Guest,
-    onAir: OnAir,
-    contacts: readonly [Contact, ...Contact[]],
-    user: SeatUser,
-  ) {
+  constructor(ports: ChannelPorts, place: Place, guest: Guest, user: SeatUser) {
     this.#ports = ports;
     this.#guest = guest;
-    this.#onAir = onAir;
     this.#user = user;
-    this.#summons = new Summons(ports, place, guest, contacts, this, noMedia(ports.here.hostName, ports.wallMs()));
-    if (!ports.here.isSequential) this.#reserve();
+    this.#summons = new Summons(ports, place, guest, this);
+  }
+
+  ask(onAir: OnAir, contacts: readonly [Contact, ...Contact[]]): void {
+    const { here, wallMs } = this.#ports;
+    this.#onAir = onAir;
+    this.#summons.ask(contacts, noMedia(here.hostName, wallMs()));
+    if (!here.isSequential) this.#reserve();
+  }
+  /** Goes on with what an earlier run had, whose dialog is up. */
+  resume(call: CallId, [held]: readonly Reserved[]): void {
+    this.#summons.resume(call);
+    this.#keep();
+    if (!held) return this.onRefused(REFUSAL.preempted);
+    const request = { kind: "admission-source", attributes: held.request } as const;
+    this.#reservation = this.#ports.admission.resume(CLIENT_TYPE.admission, request, held.grant, this);
+  }
+  #keep(): void {
+    const { joinId, user, channel } = this.#guest;
+    const reserved = () => (this.#reservation ? reservedBy(this.#reservation) : []);
+    const about = { role: "summons", joinId, user, channel: channel.name } as const;
+    this.#summons.keep(keptIn(this.#ports.sessions, () => ({ ...about, reserved: reserved() })));
   }
 
   /** RPT: what was granted is in use. */
@@ -63,7 +75,6 @@ export class GuestJoin implements Seat, SummonsUser, ReservationUser {
   }
 
   onGranted(_attributes: Attributes): void {
-    this.#isGranted = true;
     this.#settle();
   }
   onRefused(reason: string): void {
@@ -76,10 +87,13 @@ export class GuestJoin implements Seat, SummonsUser, ReservationUser {
   }
 
   #settle(): void {
-    if (this.#isTaken && this.#isGranted) this.#user.onSeated(SAFE);
+    if (!this.#isTaken || !this.#reservation?.grant) return;
+    this.#keep();
+    this.#user.onSeated(this.#summons.keepAgain());
   }
   /** The source's side: it adds nothing to what the viewer's own REQ books (PROTOCOL §7), whichever rendition that is. */
   #reserve(): void {
+    if (!this.#onAir) return;
     const { joinId, user } = this.#guest;
     const { edge, renditions } = this.#onAir;
     const { stream, kbps, group, source } = renditions[0];

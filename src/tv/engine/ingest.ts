@@ -1,7 +1,9 @@
 import { LIMITS } from "#base/limits.ts";
 import type { Ticket } from "#base/ticket.ts";
+import type { CallId } from "#sip/engine/call-types.ts";
 import type { Destination } from "#sip/engine/ports.ts";
 import type { SipResponse } from "#sip/wire/message.ts";
+import type { Reserved } from "../types.ts";
 import type { ChannelPorts, Contact, Guest, Place } from "./ports.ts";
 import { type FinalAnswer, incompatibleMedia, reasonOf, refusalAnswer } from "./refusals.ts";
 import { Renditions, type RenditionsUser } from "./renditions.ts";
@@ -33,11 +35,24 @@ export class Ingest implements SummonsUser, RenditionsUser {
   #phase: "asking" | "ready" | "started" | "over" = "asking";
   #hurry = (): void => undefined;
 
-  constructor(ports: ChannelPorts, place: Place, guest: Guest, contacts: readonly [Contact, ...Contact[]], user: IngestUser) {
+  constructor(ports: ChannelPorts, place: Place, guest: Guest, user: IngestUser) {
     this.#ports = ports;
     this.#guest = guest;
     this.#user = user;
-    this.#summons = new Summons(ports, place, guest, contacts, this);
+    this.#summons = new Summons(ports, place, guest, this);
+  }
+
+  ask(contacts: readonly [Contact, ...Contact[]]): void {
+    this.#summons.ask(contacts);
+  }
+  /** Goes on with what an earlier run had, whose dialog is up. */
+  resume(call: CallId, reserved: readonly Reserved[]): void {
+    const { channel } = this.#guest;
+    this.#phase = "started";
+    this.#summons.resume(call);
+    this.#renditions = new Renditions(this.#ports, channel, this);
+    this.#renditions.resume(reserved, this.#ports.onAir.get(channel.name));
+    this.#keep(this.#renditions);
   }
 
   /** On air, though the broadcaster may not have been told yet. */
@@ -53,6 +68,7 @@ export class Ingest implements SummonsUser, RenditionsUser {
     if (this.#phase !== "ready" || !this.#offer || !this.#renditions) return;
     this.#phase = "started";
     this.#hurry();
+    this.#keep(this.#renditions);
     this.#summons.ack(ingestDescription(this.#offer, this.#renditions.grants, this.#ports.wallMs()));
   }
   /** Off air; the user is told nothing more. */
@@ -65,7 +81,7 @@ export class Ingest implements SummonsUser, RenditionsUser {
 
   /** PR-REQ with the rate stored at sign-up. */
   onRinging(contact: Contact): void {
-    if (this.#studio !== contact) this.#renditionsOf(contact).ask([undefined]);
+    if (this.#studio !== contact) this.#provision(contact, [undefined]);
     this.#user.onRinging();
   }
   /** What he offers in truth may be more, or at another rate. */
@@ -73,7 +89,8 @@ export class Ingest implements SummonsUser, RenditionsUser {
     this.#answer = response;
     this.#offer = readIngestOffer(response);
     if (!this.#offer) return this.#fail(incompatibleMedia(this.#ports.here.hostName));
-    this.#renditionsOf(contact).ask(this.#offer.renditions.map(({ kbps }) => kbps));
+    const rates = this.#offer.renditions.map(({ kbps }) => kbps);
+    this.#provision(contact, rates);
     this.onProvisioned();
   }
   onOver(answer: FinalAnswer): void {
@@ -93,15 +110,19 @@ export class Ingest implements SummonsUser, RenditionsUser {
     this.#fail(refusalAnswer(reason, this.#ports.here.hostName));
   }
 
+  #keep(renditions: Renditions): void {
+    const { joinId, user, channel } = this.#guest;
+    this.#summons.keep(renditions.keeper({ role: "ingest", joinId, user, channel: channel.name }));
+  }
   /** Of whoever rings: he may be another than the last. */
-  #renditionsOf(contact: Contact): Renditions {
-    if (this.#renditions && this.#studio === contact) return this.#renditions;
-    this.#renditions?.end("route-change");
-    this.#studio = contact;
+  #provision(contact: Contact, rates: readonly (number | undefined)[]): void {
     const { channel, joinId } = this.#guest;
-    const studio = { joinId, user: channel.owner, sender: hostOf(contact.via) };
-    this.#renditions = new Renditions(this.#ports, channel, studio, this);
-    return this.#renditions;
+    if (!this.#renditions || this.#studio !== contact) {
+      this.#renditions?.end("route-change");
+      this.#renditions = new Renditions(this.#ports, channel, this);
+    }
+    this.#studio = contact;
+    this.#renditions.ask({ joinId, user: channel.owner, sender: hostOf(contact.via) }, rates);
   }
   #fail(answer: FinalAnswer): void {
     this.end(reasonOf(answer));

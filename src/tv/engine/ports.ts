@@ -3,7 +3,7 @@ import type { Table } from "#overlay/types.ts";
 import type { CallEnd, CallId, CallPort, OutgoingCall } from "#sip/engine/call-types.ts";
 import type { Destination, Flow } from "#sip/engine/ports.ts";
 import type { NameAddr, SipRequest, SipResponse, SipUri } from "#sip/wire/message.ts";
-import type { ChannelRecord, OnAir, Session } from "../types.ts";
+import type { ChannelRecord, OnAir, Session, SessionName } from "../types.ts";
 import type { Admission } from "./admission.ts";
 import type { Directory } from "./directory.ts";
 import type { FinalAnswer } from "./refusals.ts";
@@ -55,13 +55,10 @@ export interface Contact {
   readonly via: Destination;
 }
 
-/** An INVITE to a channel, with who sent it. */
-export interface ChannelInvite {
+/** An INVITE to a channel, with who sent it: authenticated. */
+export interface ChannelInvite extends SessionName {
   readonly request: SipRequest;
   readonly flow: Flow;
-  /** Authenticated. */
-  readonly user: string;
-  readonly channel: string;
 }
 
 /** A call to a channel, from its INVITE to its end: told what `Calls` learns of it. */
@@ -75,8 +72,8 @@ export interface PlacedCall {
   onAnswered(response: SipResponse): void;
   onEnded(end: CallEnd): void;
 }
-/** Places calls and tells their owners of them. */
-export type Place = (call: OutgoingCall, owner: PlacedCall) => CallId;
+/** Places a call, or takes one that was placed by an earlier run, and tells its owner of it. */
+export type Place = (call: OutgoingCall | CallId, owner: PlacedCall) => CallId;
 
 /** A viewer who asks for a place at an `ask` channel. */
 export interface Guest {
@@ -102,3 +99,5 @@ export interface SeatUser {
   /** Refused, or, once seated, put out. */
   onUnseated(answer: FinalAnswer): void;
 }
+/** In the place of somebody who has gone. */
+export const NOBODY: SeatUser = { onRinging: () => undefined, onSeated: () => undefined, onUnseated: () => undefined };

@@ -1,21 +1,33 @@
 import { LIMITS } from "#base/limits.ts";
-import type { Ticket } from "#base/ticket.ts";
+import { allSafe, type Ticket } from "#base/ticket.ts";
 import {
   type ProvisionGrant,
   type ProvisionRequest,
   provisionGrant,
+  provisionRequest,
   provisionRequestAttributes,
   REFUSAL,
 } from "#cops/engine/iptv.ts";
 import { type Attributes, CLIENT_TYPE, type DeleteReason } from "#cops/engine/types.ts";
-import type { ChannelRecord, OnAir, Rendition } from "../types.ts";
+import type { Row } from "#overlay/types.ts";
+import type { CallKeeper } from "#sip/engine/call-types.ts";
+import type { DialogRow } from "#sip/engine/dialog-row.ts";
+import type { ChannelRecord, OnAir, Rendition, Reserved, Session } from "../types.ts";
 import type { Reservation, ReservationUser } from "./admission.ts";
 import type { ChannelPorts } from "./ports.ts";
-
-const UNTIL_REMOVED_SEC = LIMITS.overlayLifetimeSec;
+import { keptIn, lifetimeSec, orderOf, reservedBy } from "./session-rows.ts";
 
 /** Who sends, and the session that its reservations are named after (PROTOCOL §7). */
 export type Studio = Pick<ProvisionRequest, "joinId" | "user" | "sender">;
+
+/** Until its call is kept. */
+const FIRST_LIFETIME_SEC = lifetimeSec(LIMITS.sessionExpiresSec);
+
+interface Announced {
+  readonly sinceWallMs: number;
+  readonly order: number;
+  readonly lifetimeSec: number;
+}
 
 export interface RenditionsUser {
   /** All that were asked for are decided, and one at least is granted. */
@@ -33,29 +45,27 @@ export interface RenditionsUser {
 export class Renditions {
   readonly #ports: ChannelPorts;
   readonly #channel: ChannelRecord;
-  readonly #studio: Studio;
   readonly #user: RenditionsUser;
   /** In the order of the offer. */
   #asked: Asked[] = [];
-  /** When the channel was announced, while it is. */
-  #sinceWallMs: number | undefined;
+  /** Of the channel's row, while it is announced. */
+  #announced: Announced | undefined;
 
-  constructor(ports: ChannelPorts, channel: ChannelRecord, studio: Studio, user: RenditionsUser) {
+  constructor(ports: ChannelPorts, channel: ChannelRecord, user: RenditionsUser) {
     this.#ports = ports;
     this.#channel = channel;
-    this.#studio = studio;
     this.#user = user;
   }
 
   /** Asks for these rates, kbit/s, in place of as many or fewer asked before: what stays the same is not asked anew. */
-  ask(rates: readonly (number | undefined)[]): void {
+  ask(studio: Studio, rates: readonly (number | undefined)[]): void {
     const before = this.#asked;
     this.#asked = rates.map((rate, at) => {
       const kbps = rate ?? this.#channel.kbps;
       const asked = before[at];
       if (asked?.kbps === kbps) return asked;
       asked?.release("route-change");
-      return this.#askFor(kbps, at);
+      return this.#askFor(studio, kbps, at);
     });
   }
   get isProvisioned(): boolean {
@@ -69,10 +79,33 @@ export class Renditions {
     return this.#asked.map(({ grant }) => grant);
   }
 
-  /** Tells every DS that the channel is on air. */
+  /** For the call that brings them: with each row of it the channel's row is written. */
+  keeper(about: Omit<Session, "dialog" | "reserved">): CallKeeper {
+    const reserved = () => this.#asked.flatMap((asked) => asked.reserved);
+    const kept = keptIn(this.#ports.sessions, () => ({ ...about, reserved: reserved() }));
+    const announced = (dialog: DialogRow, leftSec: number) => this.#announce(orderOf(dialog), lifetimeSec(leftSec));
+    return {
+      put: (dialog, leftSec) => allSafe([kept.put(dialog, leftSec), announced(dialog, leftSec)]),
+      remove: () => kept.remove(),
+    };
+  }
+  /** What an earlier run had, and announced as `row` says if it is not gone. */
+  resume(reserved: readonly Reserved[], row: Row<OnAir> | undefined): void {
+    const decided = (refusal?: string): void => this.#onDecided(refusal);
+    this.#asked = reserved.flatMap(({ request, grant }) => {
+      const known = provisionRequest(request);
+      return known ? new Asked(this.#ports.admission, known, decided, grant) : [];
+    });
+    if (row) this.#announced = { sinceWallMs: row.value.sinceWallMs, order: row.order, lifetimeSec: FIRST_LIFETIME_SEC };
+    else this.announce();
+  }
+  /** Tells every DS that the channel is on air, before there is a row of its call. */
   announce(): Ticket {
-    this.#sinceWallMs = this.#ports.wallMs();
-    return this.#put(this.#sinceWallMs);
+    return this.#announce(1, FIRST_LIFETIME_SEC);
+  }
+  #announce(order: number, lifetimeSec: number): Ticket {
+    this.#announced = { sinceWallMs: this.#announced?.sinceWallMs ?? this.#ports.wallMs(), order, lifetimeSec };
+    return this.#put(this.#announced);
   }
   /** RPT: what was granted is in use. */
   report(): void {
@@ -80,33 +113,33 @@ export class Renditions {
   }
   /** Off air; harmless after the end. */
   end(reason: DeleteReason = "tear"): void {
-    if (this.#sinceWallMs !== undefined) this.#ports.onAir.remove(this.#channel.name);
-    this.#sinceWallMs = undefined;
+    if (this.#announced) this.#ports.onAir.remove(this.#channel.name);
+    this.#announced = undefined;
     for (const asked of this.#asked) asked.release(reason);
   }
 
-  #askFor(kbps: number, at: number): Asked {
+  #askFor(studio: Studio, kbps: number, at: number): Asked {
     const stream = at === 0 ? this.#channel.name : `${this.#channel.name}~${at + 1}`;
-    const request = { ...this.#studio, joinId: nameOf(this.#studio.joinId, at), channel: stream, kbps };
+    const request = { ...studio, joinId: nameOf(studio.joinId, at), channel: stream, kbps };
     return new Asked(this.#ports.admission, request, (refusal) => this.#onDecided(refusal));
   }
   #onDecided(refusal?: string): void {
     if (this.isProvisioned) {
-      if (this.#sinceWallMs === undefined) this.#user.onProvisioned();
-      else this.#put(this.#sinceWallMs);
+      if (this.#announced) this.#put(this.#announced);
+      else this.#user.onProvisioned();
     } else if (refusal !== undefined && this.#isDecided) {
       this.end();
       this.#user.onNoneLeft(refusal);
     }
   }
-  #put(sinceWallMs: number): Ticket {
+  #put({ sinceWallMs, order, lifetimeSec }: Announced): Ticket {
     const { name, title, owner } = this.#channel;
     const { site, edgeId: edge } = this.#ports.here;
     const granted = this.#asked.flatMap(({ rendition }) => rendition ?? []);
     const [highest, ...others] = granted.sort((a, b) => b.kbps - a.kbps);
     if (!highest) throw new Error(`Cannot announce ${name}: nothing of it is granted`);
     const row: OnAir = { name, title, owner, site, edge, renditions: [highest, ...others], sinceWallMs };
-    return this.#ports.onAir.put(name, row, 1, UNTIL_REMOVED_SEC);
+    return this.#ports.onAir.put(name, row, order, lifetimeSec);
   }
 }
 
@@ -119,14 +152,25 @@ class Asked implements ReservationUser {
   #reservation: Reservation | undefined;
   #grant: ProvisionGrant | undefined;
 
-  /** `decided` is told of every decision, with the reason where it is a refusal or takes back a grant. */
-  constructor(admission: ChannelPorts["admission"], request: ProvisionRequest, decided: (refusal?: string) => void) {
+  /**
+   * `decided` is told of every decision, with the reason where it is a refusal or takes back a grant. `granted`: to an earlier
+   * run.
+   */
+  constructor(
+    admission: ChannelPorts["admission"],
+    request: ProvisionRequest,
+    decided: (refusal?: string) => void,
+    granted?: Attributes,
+  ) {
     this.kbps = request.kbps;
     this.#stream = request.channel;
     this.#admission = admission;
     this.#decided = decided;
-    const attributes = provisionRequestAttributes(request);
-    this.#reservation = admission.ask(CLIENT_TYPE.provisioning, { kind: "configuration", attributes }, this);
+    const asked = { kind: "configuration", attributes: provisionRequestAttributes(request) } as const;
+    this.#grant = granted && provisionGrant(granted);
+    this.#reservation = granted
+      ? admission.resume(CLIENT_TYPE.provisioning, asked, granted, this)
+      : admission.ask(CLIENT_TYPE.provisioning, asked, this);
   }
 
   get isDecided(): boolean {
@@ -134,6 +178,9 @@ class Asked implements ReservationUser {
   }
   get grant(): ProvisionGrant | undefined {
     return this.#grant;
+  }
+  get reserved(): readonly Reserved[] {
+    return this.#reservation ? reservedBy(this.#reservation) : [];
   }
   get rendition(): Rendition | undefined {
     if (!this.#grant) return undefined;

@@ -1,5 +1,6 @@
 import { LIMITS } from "#base/limits.ts";
-import type { CallEnd, CallId } from "#sip/engine/call-types.ts";
+import { SAFE, type Ticket } from "#base/ticket.ts";
+import type { CallEnd, CallId, CallKeeper } from "#sip/engine/call-types.ts";
 import type { SipResponse } from "#sip/wire/message.ts";
 import { sipUri } from "#sip/wire/uri.ts";
 import { nameAddr } from "#sip/wire/values.ts";
@@ -25,71 +26,82 @@ export class Summons implements PlacedCall {
   readonly #place: Place;
   readonly #guest: Guest;
   readonly #user: SummonsUser;
-  readonly #offer: Body | undefined;
-  readonly #others: Contact[];
-  readonly #silence: () => void;
-  #contact: Contact;
-  #call: CallId;
+  #offer: Body | undefined;
+  #others: readonly Contact[] = [];
+  #silence = (): void => undefined;
+  /** Of whoever is asked at present. */
+  #contact: Contact | undefined;
+  #call: CallId | undefined;
   #isTaken = false;
   #isOver = false;
 
-  /** Without an offer the broadcaster makes it: he is to send. */
-  constructor(
-    ports: ChannelPorts,
-    place: Place,
-    guest: Guest,
-    [first, ...others]: readonly [Contact, ...Contact[]],
-    user: SummonsUser,
-    offer?: Body,
-  ) {
+  constructor(ports: ChannelPorts, place: Place, guest: Guest, user: SummonsUser) {
     this.#ports = ports;
     this.#place = place;
     this.#guest = guest;
     this.#user = user;
+  }
+
+  /** Without an offer the broadcaster makes it: he is to send. */
+  ask([first, ...others]: readonly [Contact, ...Contact[]], offer?: Body): void {
     this.#offer = offer;
     this.#others = others;
-    this.#silence = ports.alarm(LIMITS.broadcasterAnswerMs, () => this.#onSilence());
-    this.#contact = first;
-    this.#call = this.#ask(first);
+    this.#silence = this.#ports.alarm(LIMITS.broadcasterAnswerMs, () => this.#onSilence());
+    this.#ask(first);
+  }
+  /** Goes on with a call that an earlier run placed, and that was taken. */
+  resume(call: CallId): void {
+    this.#isTaken = true;
+    this.#call = this.#place(call, this);
+  }
+  /** The call that was taken is to outlive the process. */
+  keep(keeper: CallKeeper): void {
+    if (this.#call !== undefined) this.#ports.calls.keep(this.#call, keeper);
+  }
+  keepAgain(): Ticket {
+    return this.#call === undefined ? SAFE : this.#ports.calls.keepAgain(this.#call);
   }
 
   ack(body?: Body): void {
-    this.#ports.calls.ack(this.#call, body);
+    if (this.#call !== undefined) this.#ports.calls.ack(this.#call, body);
   }
   /** CANCEL or BYE; the user is told nothing more. */
   end(reason?: string): void {
     this.#isOver = true;
-    this.#silence();
-    this.#ports.calls.end(this.#call, reason);
+    this.#hangUp(reason);
   }
 
   onProvisional({ status }: SipResponse): void {
-    if (status > 100 && !this.#isOver) this.#user.onRinging(this.#contact);
+    if (status > 100 && !this.#isOver && this.#contact) this.#user.onRinging(this.#contact);
   }
   onAnswered(response: SipResponse): void {
     this.#silence();
     this.#isTaken = true;
-    this.#user.onTaken(response, this.#contact);
+    if (this.#contact) this.#user.onTaken(response, this.#contact);
   }
   onEnded(end: CallEnd): void {
     if (this.#isOver) return;
-    const next = this.#isTaken || (end.kind === "rejected" && end.response.status >= 600) ? undefined : this.#others.shift();
-    if (next) {
-      this.#contact = next;
-      this.#call = this.#ask(next);
-    } else this.#over(end.kind === "failed" ? UNAVAILABLE : answerOf(end));
+    const [next, ...others] = this.#isTaken || (end.kind === "rejected" && end.response.status >= 600) ? [] : this.#others;
+    this.#others = others;
+    if (next) this.#ask(next);
+    else this.#over(end.kind === "failed" ? UNAVAILABLE : answerOf(end));
   }
 
   #onSilence(): void {
-    this.#ports.calls.end(this.#call);
+    this.#hangUp();
     this.#over(UNAVAILABLE);
+  }
+  #hangUp(reason?: string): void {
+    this.#silence();
+    if (this.#call !== undefined) this.#ports.calls.end(this.#call, reason);
   }
   #over(answer: FinalAnswer): void {
     this.#isOver = true;
     this.#silence();
     this.#user.onOver(answer);
   }
-  #ask(contact: Contact): CallId {
+  #ask(contact: Contact): void {
+    this.#contact = contact;
     const { channel, user, sessionId } = this.#guest;
     const { domain } = this.#ports.here;
     const call = {
@@ -101,6 +113,6 @@ export class Summons implements PlacedCall {
       headers: [["Session-ID", sessionId]] as const,
       ...(this.#offer && { body: this.#offer }),
     };
-    return this.#place(call, this);
+    this.#call = this.#place(call, this);
   }
 }

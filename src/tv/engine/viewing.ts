@@ -1,10 +1,10 @@
 import { LIMITS } from "#base/limits.ts";
-import { allSafe, SAFE, type Ticket } from "#base/ticket.ts";
+import { SAFE, type Ticket } from "#base/ticket.ts";
 import { type JoinGrant, joinGrant, joinRequestAttributes } from "#cops/engine/iptv.ts";
 import { type Attributes, CLIENT_TYPE } from "#cops/engine/types.ts";
 import type { CallEnd, CallId } from "#sip/engine/call-types.ts";
 import type { SipRequest } from "#sip/wire/message.ts";
-import type { ChannelRecord, OnAir, Rendition } from "../types.ts";
+import type { ChannelRecord, OnAir, Rendition, Session, SessionName } from "../types.ts";
 import type { Reservation, ReservationUser } from "./admission.ts";
 import type { ChannelCall, ChannelInvite, ChannelPorts, Guest, Seat, SeatUser } from "./ports.ts";
 import {
@@ -16,10 +16,9 @@ import {
   refusalAnswer,
   UNAVAILABLE,
 } from "./refusals.ts";
+import { keptIn, reservedBy } from "./session-rows.ts";
 import { declines, readViewerOffer, type ViewerOffer, viewerDescription } from "./session-sdp.ts";
 
-/** Longer than any session: the row of a viewing goes when the viewing ends. */
-const UNTIL_REMOVED_SEC = LIMITS.overlayLifetimeSec;
 const OFF_AIR: FinalAnswer = { status: 480, headers: [["Reason", 'SIP;cause=480;text="Channel off air"']] };
 
 const REPLACED = 'SIP;cause=200;text="Replaced"';
@@ -38,9 +37,10 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
   readonly joinId: string;
   readonly #ports: ChannelPorts;
   readonly #call: CallId;
-  readonly #invite: ChannelInvite;
+  /** Of a call that began here. */
+  #invite: ChannelInvite | undefined;
   /** The viewing that gives way to this one (PROTOCOL §6). */
-  readonly #replaced: Viewing | undefined;
+  #replaced: Viewing | undefined;
   #offer: ViewerOffer | undefined;
   #seat: Seat | undefined;
   /** From the broadcaster's side; an `open` channel needs none. */
@@ -55,22 +55,26 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
   #isAnswered = false;
   #silence = (): void => undefined;
 
-  constructor(ports: ChannelPorts, call: CallId, invite: ChannelInvite, replaced?: Viewing) {
+  constructor(ports: ChannelPorts, call: CallId, { joinId, user, channel }: SessionName) {
     this.#ports = ports;
     this.#call = call;
-    this.#invite = invite;
-    this.#replaced = replaced;
-    this.channel = invite.channel;
-    this.user = invite.user;
-    this.joinId = ports.joinId(invite.request);
+    this.channel = channel;
+    this.user = user;
+    this.joinId = joinId;
+    ports.calls.keep(
+      call,
+      keptIn(ports.sessions, () => this.#about),
+    );
   }
 
-  start(askForSeat: AskForSeat): void {
+  start(invite: ChannelInvite, replaced: Viewing | undefined, askForSeat: AskForSeat): void {
+    this.#invite = invite;
+    this.#replaced = replaced;
     const record = this.#ports.directory.channel(this.channel);
     const onAir = this.#ports.onAir.get(this.channel)?.value;
     const asks = record?.mode === "ask";
     if (!onAir && !asks) return this.#end(record ? UNAVAILABLE : { status: 404, headers: [] });
-    const offer = readViewerOffer(this.#invite.request, this.#invite.flow);
+    const offer = readViewerOffer(invite.request, invite.flow);
     if (!offer) return this.#end(incompatibleMedia(this.#ports.here.hostName));
     this.#offer = offer;
     if (!asks) this.#permission = SAFE;
@@ -79,6 +83,27 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
       if (!this.#seat) return this.#end(UNAVAILABLE);
     }
     if (onAir) this.onAir(onAir);
+  }
+  /** Goes on with what an earlier run had, whose dialog is up: what is reserved is asked for under its own name. */
+  resume([held]: Session["reserved"]): void {
+    this.#isAnswered = true;
+    if (!held) return;
+    const request = { kind: "admission-sink", attributes: held.request } as const;
+    this.#reservation = this.#ports.admission.resume(CLIENT_TYPE.admission, request, held.grant, this);
+    const { channel, coreGroup, coreSource } = held.request;
+    const renditions = this.#ports.onAir.get(this.channel)?.value.renditions ?? [];
+    this.#rendition = renditions.find(
+      ({ stream, group, source }) => stream === channel && group === coreGroup && source === coreSource,
+    );
+  }
+  /** Where an earlier run had seated him. */
+  sit(seat: Seat): void {
+    this.#seat = seat;
+  }
+  /** All that an earlier run had is here. */
+  resumed({ isSeated }: Session): void {
+    if (!this.#rendition) this.offAir();
+    else if (isSeated && !this.#seat) this.#end(UNAVAILABLE);
   }
 
   /** The directory shows the channel on air. */
@@ -144,7 +169,6 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
   }
   onEnded(_end: CallEnd): void {
     this.#release();
-    if (this.#isAnswered) this.#ports.sessions.remove(this.joinId);
   }
 
   /** The best of what is left; without any, `refusal` is the answer. */
@@ -158,27 +182,29 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
 
   /** 2xx, once everybody who has a say has said yes. */
   #settle(): void {
-    if (!this.#grant || !this.#permission || !this.#offer || !this.#rendition) return;
-    const body = viewerDescription(this.#offer, this.#grant, this.#invite.flow, this.#ports.wallMs());
+    if (!this.#grant || !this.#permission || !this.#offer || !this.#invite) return;
+    const { flow } = this.#invite;
+    const body = viewerDescription(this.#offer, this.#grant, flow, this.#ports.wallMs());
     if (!body) return this.#end({ status: 500, headers: [] });
-    const { user, request, flow, channel } = this.#invite;
-    const { stream } = this.#rendition;
-    const { kbps } = this.#grant;
-    const row = { joinId: this.joinId, user, channel, stream, kbps, callId: request.headers.get("call-id") ?? "" };
-    const ticket = allSafe([this.#permission, this.#ports.sessions.put(this.joinId, row, 1, UNTIL_REMOVED_SEC)]);
     this.#isAnswered = true;
     const headers = this.#seat ? ([["Session-ID", this.#sessionId]] as const) : [];
-    this.#ports.calls.accept(this.#call, { contact: this.#ports.contact(flow), body, headers }, ticket);
-    if (ticket.safe) this.#replaced?.giveWay();
-    else ticket.onSafe(() => this.#replaced?.giveWay());
+    const contact = this.#ports.contact(flow);
+    const promise = this.#ports.calls.accept(this.#call, { contact, body, headers }, this.#permission);
+    if (promise.safe) this.#replaced?.giveWay();
+    else promise.onSafe(() => this.#replaced?.giveWay());
   }
 
+  get #about(): Omit<Session, "dialog"> {
+    const { joinId, user, channel } = this;
+    const reserved = this.#reservation ? reservedBy(this.#reservation) : [];
+    return { role: "viewer", joinId, user, channel, reserved, ...(this.#seat && { isSeated: true }) };
+  }
   #guest(channel: ChannelRecord): Guest {
     return { channel, user: this.user, sessionId: this.#sessionId, joinId: this.joinId };
   }
   /** The viewer's own (RFC 7989), else one that the session has anyway. */
   get #sessionId(): string {
-    return /^[0-9a-f]{32}\b/.exec(this.#invite.request.headers.get("session-id") ?? "")?.[0] ?? this.joinId;
+    return /^[0-9a-f]{32}\b/.exec(this.#invite?.request.headers.get("session-id") ?? "")?.[0] ?? this.joinId;
   }
   #ask({ stream, kbps, group, source }: Rendition, sourceEdge: string, offer: ViewerOffer): Attributes {
     return joinRequestAttributes({
@@ -193,7 +219,7 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
       delivery: offer.form,
       ...(this.#replaced && { replaces: this.#replaced.joinId }),
       ...(offer.form === "unicast" && { unicastTo: offer.to }),
-      ...(offer.form === "multicast" && { viewerHost: this.#invite.flow.remote.host }),
+      ...(offer.form === "multicast" && { viewerHost: this.#invite?.flow.remote.host }),
     });
   }
   /** A final answer, or a BYE that says why; nothing is held any more. */
