@@ -67,6 +67,16 @@ simTest("a copy is waited for at most 100 ms; then the answer goes out and is co
   assert.equal(unreplicated(one), 2, "but it is counted: others have been there");
 });
 
+simTest("a server that starts alone counts what it promises alone, where others were there before", (net) => {
+  const { start } = servers(net, ["ds1", "ds2"]);
+  for (const id of ["ds1", "ds2"]) net.kill(id);
+  const again = start("ds1");
+  net.run(READY_MS);
+  again.table.put("k", "v", 1, 60);
+  net.run(10);
+  assert.equal(unreplicated(again), 1);
+});
+
 simTest("rows that were lost on the way are sent again before the 100 ms are over", (net) => {
   let losing = 0;
   const [one] = servers(net, ["ds1", "ds2"], () => (losing-- > 0 ? [] : [1])).all;

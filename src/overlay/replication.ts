@@ -1,3 +1,4 @@
+import { NO_BYTES } from "#base/bytes.ts";
 import type { Ticket } from "#base/ticket.ts";
 import type { Clock, Timer } from "#host/host.ts";
 import { groupOf, rendezvous } from "./engine/rendezvous.ts";
@@ -7,7 +8,7 @@ import type { Journal, JournalReader } from "./journal.ts";
 import { OverlayTable } from "./table.ts";
 import type { Copies, FoundRow, Json, MemberId, RoleName, TableView } from "./types.ts";
 import type { Body, Position } from "./wire/frame.ts";
-import { decodePiece, type Piece } from "./wire/piece.ts";
+import { decodePiece, encodePiece, type Piece } from "./wire/piece.ts";
 
 /** A lost question for rows, or a lost piece, is asked for again after this, at the next sign of who has them. */
 const ASK_AGAIN_MS = 250;
@@ -42,7 +43,6 @@ export class Replication implements JournalReader {
   readonly #ports: ReplicationPorts;
   readonly #tables = new Map<string, OverlayTable<Json>>();
   readonly #gates = new Map<Stream, Gate>();
-  readonly #hadCopiers = new Set<OverlayTable<Json>>();
   readonly #askedAtMs = new Map<Stream, number>();
   /** Who has rows of lives that write no more. */
   readonly #sources = new Map<Stream, MemberId>();
@@ -137,7 +137,6 @@ export class Replication implements JournalReader {
   onMembers(): void {
     for (const table of this.#tables.values()) {
       const { roles, to } = table.copies;
-      if (this.#ports.others(roles).length > 0) this.#hadCopiers.add(table);
       if (to === "all" || !this.#journal.isReplayed) continue;
       const others = this.#ports.others(roles);
       table.all.readdress((key) => rendezvous(groupOf(key), others) ?? this.#ports.self.id);
@@ -167,7 +166,10 @@ export class Replication implements JournalReader {
       if (stream.seen < position.seq) this.#sources.set(stream, from);
       this.#ask(table, stream, false);
     }
-    for (const table of this.#tables.values()) table.all.forgive();
+    for (const table of this.#tables.values()) {
+      table.all.forgive();
+      this.#remember(table, from);
+    }
     this.#reviewCatchUp();
   }
 
@@ -248,9 +250,17 @@ export class Replication implements JournalReader {
     const others = this.#ports.others(copies.roles);
     return audience === "" ? others : others.filter((id) => id === audience);
   }
-  /** Somebody else copies that table, or wrote into it at any time that is remembered. */
+  /** Others have copied that table, at any time that the log remembers. */
   #everMet(table: OverlayTable<Json>): boolean {
-    return this.#hadCopiers.has(table) || table.all.streams().some(({ owner }) => owner !== this.#ports.self.id);
+    return table.all.streams().some(({ owner }) => owner !== this.#ports.self.id);
+  }
+  /** That somebody else copies it, also over a restart: as a stream of his in which nothing is written yet. */
+  #remember(table: OverlayTable<Json>, owner: MemberId): void {
+    if (!this.#journal.isReplayed || this.#everMet(table) || !this.#ports.others(table.copies.roles).includes(owner)) return;
+    const life = this.#ports.lifeOf(owner) ?? 0;
+    const head = { table: table.name, owner, life, audience: "", after: 0, through: 0 };
+    table.all.merge({ head, records: NO_BYTES }, this.#clock.nowMs());
+    this.#journal.write(encodePiece(head, []));
   }
 
   #flushSoon(): void {
