@@ -1,32 +1,30 @@
-/** Two 32-bit FNV-1a lanes over everything that happened, in order. Cheap; not for secrets. */
+/** Two lanes of 32 bits over everything that happened, in order, four octets at a step. Cheap; not for secrets. */
 export class TraceHash {
   #a = 0x811c9dc5;
   #b = 0x1b873593;
   readonly #number = new DataView(new ArrayBuffer(8));
+  readonly #octetsOfNumber = new Uint8Array(this.#number.buffer);
 
   bytes(bytes: Uint8Array): void {
-    let a = this.#a;
-    let b = this.#b;
-    for (let at = 0; at < bytes.length; at++) {
-      const octet = bytes[at] as number;
-      a = Math.imul(a ^ octet, 0x01000193);
-      b = Math.imul(b ^ octet, 0x5bd1e995) ^ (b >>> 15);
-    }
-    this.#a = a;
-    this.#b = b;
+    const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const wholeOctets = bytes.length & ~3;
+    for (let at = 0; at < wholeOctets; at += 4) this.#take(words.getInt32(at));
+    for (let at = wholeOctets; at < bytes.length; at++) this.#take(bytes[at] as number);
   }
 
   number(value: number): void {
     this.#number.setFloat64(0, value);
-    this.bytes(new Uint8Array(this.#number.buffer));
+    this.bytes(this.#octetsOfNumber);
   }
 
   text(text: string): void {
-    for (let at = 0; at < text.length; at++) {
-      const unit = text.charCodeAt(at);
-      this.#a = Math.imul(this.#a ^ unit, 0x01000193);
-      this.#b = Math.imul(this.#b ^ unit, 0x5bd1e995) ^ (this.#b >>> 15);
-    }
+    for (let at = 0; at < text.length; at++) this.#take(text.charCodeAt(at));
+  }
+
+  /** FNV-1a's step, its upper bits folded in. */
+  #take(word: number): void {
+    this.#a = Math.imul(this.#a ^ word, 0x01000193) ^ (this.#a >>> 15);
+    this.#b = Math.imul(this.#b ^ word, 0x5bd1e995) ^ (this.#b >>> 15);
   }
 
   /** 16 hex digits. */
