@@ -9,6 +9,8 @@ class Batch implements Ticket, Timed {
   safe = false;
   /** Of the log, once it was handed out. */
   logTicket = Infinity;
+  /** Its rows are numbered above this, up to `through`. */
+  after = 0;
   through = 0;
   sentAtMs = 0;
   #then: (() => void)[] = [];
@@ -27,7 +29,7 @@ export interface GatePorts {
   hasCopier(): boolean;
   /** Whether one did, at any time: without any the disk alone counts. */
   everHadCopier(): boolean;
-  /** No answer yet: the rows are sent once more. */
+  /** No answer yet: the rows above that are sent once more. */
   resend(after: number): void;
   /** A promise left that only this member could keep. */
   unreplicated(): void;
@@ -43,6 +45,7 @@ export class Gate {
   readonly #wheel: Deadlines<Batch>;
   readonly #batches: Batch[] = []; // not safe, oldest first
   #open: Batch | undefined; // the last of them, not handed out
+  #sent = 0;
   #durable = 0;
   #copied = 0;
 
@@ -65,7 +68,8 @@ export class Gate {
     const batch = this.#open;
     if (!batch) return;
     this.#open = undefined;
-    batch.through = through;
+    batch.after = this.#sent;
+    batch.through = this.#sent = through;
     batch.logTicket = logTicket;
     batch.sentAtMs = this.#clock.nowMs();
     this.#wheel.set(batch, batch.sentAtMs + LIMITS.overlayResendMs);
@@ -101,9 +105,10 @@ export class Gate {
   #isLate({ sentAtMs }: Batch): boolean {
     return this.#clock.nowMs() >= sentAtMs + LIMITS.overlayCopyMs;
   }
+  /** A copier may be far behind, catching up: what it asks for itself is not sent with every batch. */
   #late(batch: Batch): void {
     if (this.#isLate(batch)) return this.review();
-    if (batch.through > this.#copied) this.#ports.resend(this.#copied);
+    if (batch.through > this.#copied) this.#ports.resend(Math.max(batch.after, this.#copied));
     this.#wheel.set(batch, batch.sentAtMs + LIMITS.overlayCopyMs);
   }
 }
