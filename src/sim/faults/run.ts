@@ -24,6 +24,8 @@ export interface RunOptions {
 const CHECK_EVERY_MS = 250;
 /** How often it is looked whether all has settled. */
 const LOOK_EVERY_MS = 5_000;
+/** What one message, handled at the paper's 100 ms, and those that follow from it take. */
+const MOMENT_MS = 1_000;
 /** How long a run settles at most once all is well again, by the worst that happened. */
 const SETTLE_MS = {
   /** Somebody said something. */
@@ -107,14 +109,15 @@ class Run {
     const broken = [...brokenBetweenServers(this.#world), ...this.#company.misled(this.#isCalm)];
     return broken.length > 0 ? broken : this.#company.blind(PICTURE_MS);
   }
-  /** Looks every so often until all is well. */
+  /** Looks every so often until all is well; once more after a moment, since something may just be under way. */
   #settles(withinMs: number, everyMs: number, unsettled: () => readonly Violation[]): readonly Violation[] {
     const untilMs = this.#net.nowMs() + withinMs;
     for (;;) {
-      const broken = this.#runUntil(Math.min(untilMs, this.#net.nowMs() + everyMs));
+      const isLast = this.#net.nowMs() >= untilMs;
+      const broken = this.#runUntil(isLast ? untilMs + MOMENT_MS : Math.min(untilMs, this.#net.nowMs() + everyMs));
       if (broken.length > 0) return broken;
       const rest = unsettled();
-      if (rest.length === 0 || this.#net.nowMs() >= untilMs) return rest;
+      if (rest.length === 0 || isLast) return rest;
     }
   }
 
