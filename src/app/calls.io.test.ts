@@ -9,7 +9,8 @@ import { stringify } from "yaml";
 import { toolOrSkip } from "#host/node/test-tools.ts";
 import { runInit } from "./init.ts";
 import { Network } from "./test-network.ts";
-import { Bench, HOME } from "./test-program.ts";
+import { SIGN_UP, type SignedUp } from "./test-people.ts";
+import { Bench, HOME, SERVING } from "./test-program.ts";
 import { baresip, linphone, type Telephone, type Transport } from "./test-telephones.ts";
 
 const DOMAIN = "tv.example";
@@ -68,21 +69,6 @@ function configuration(keys: string): string {
   });
 }
 
-/** Signs everybody up and prints a device secret of each. */
-const SIGN_UP = `
-  const post = (path, body, headers) => fetch("${WEB}/api/" + path, {
-    method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json", origin: "${WEB}", ...headers },
-  });
-  const secrets = {};
-  for (const user of ${JSON.stringify(USERS)}) {
-    const person = await post("sign-up", { user, password: "a-long-password" });
-    const [cookie] = person.headers.getSetCookie();
-    const device = await post("device-secrets", { label: "telephone" }, { cookie: cookie.split(";")[0] });
-    secrets[user] = (await device.json()).secret;
-  }
-  console.log(JSON.stringify(secrets));
-`;
-
 interface Operator {
   /** `authority`: whom the telephone trusts; absent, the operator's own. */
   start(person: Person, transport: Transport, authority?: string): Telephone;
@@ -101,9 +87,9 @@ async function operatorOrSkip(t: TestContext): Promise<Operator | undefined> {
   const file = path.join(bench.folder, "operator.yaml");
   writeFileSync(file, configuration(keys));
   const operator = bench.run(...network.on(path.join(HOME, "bin/sipcast"), "serve", "--config", file, "--log", "json"));
-  await operator.says(/"event":"serving"/);
-  const signUp = bench.run(...network.on(process.execPath, "--input-type=module", "-e", SIGN_UP));
-  const secrets = JSON.parse(await signUp.firstLine()) as Record<string, string>;
+  await operator.says(SERVING);
+  const signUp = bench.run(...network.on(process.execPath, SIGN_UP, WEB, ...USERS));
+  const people = JSON.parse(await signUp.firstLine()) as SignedUp[];
   return {
     stranger: path.join(others, "ca.pem"),
     start(person, transport, authority = path.join(keys, "ca.pem")) {
@@ -112,7 +98,7 @@ async function operatorOrSkip(t: TestContext): Promise<Operator | undefined> {
       const line = {
         user,
         domain: DOMAIN,
-        secret: secrets[user] ?? "",
+        secret: people.find((one) => one.user === user)?.secret ?? "",
         server: `${ds}.${DOMAIN}`,
         transport,
         authority,

@@ -10,7 +10,8 @@ import { type TestContext, test } from "node:test";
 import { stringify } from "yaml";
 import { toolOrSkip } from "#host/node/test-tools.ts";
 import { eventually } from "./test-browser.ts";
-import { Bench, HOME, type Program } from "./test-program.ts";
+import { SIGN_UP, type SignedUp } from "./test-people.ts";
+import { Bench, HOME, type Program, SERVING } from "./test-program.ts";
 
 /** The hosts on the switch. Addresses for documentation (RFC 5737): nothing else has them. */
 const HOSTS = { operator: "192.0.2.1", viewer: "192.0.2.2", bystander: "192.0.2.3" } as const;
@@ -116,16 +117,6 @@ function at(port: number): string {
   return `${HOSTS.operator}:${port}`;
 }
 
-/** Signs alice up, who has a channel, and prints a device secret. */
-const SIGN_UP = `
-  const post = async (path, body, headers) => fetch("${WEB}/api/" + path, {
-    method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json", origin: "${WEB}", ...headers },
-  });
-  const person = await post("sign-up", { user: "alice", password: "a-long-password", channelTitle: "Alice" });
-  const [cookie] = person.headers.getSetCookie();
-  const device = await post("device-secrets", { label: "test" }, { cookie: cookie.split(";")[0] });
-  console.log(JSON.stringify({ secret: (await device.json()).secret, channel: (await person.json()).channels[0].name }));
-`;
 /** Sends to the group from an address that is not the channel's source. */
 const intrude = (group: string): string => `
   const socket = require("node:dgram").createSocket("udp4");
@@ -149,9 +140,9 @@ test("a channel crosses an IGMP-snooping switch to who joined its source, and to
   const config = path.join(bench.folder, "operator.yaml");
   writeFileSync(config, CONFIG);
   const operator = sipcast("operator", "serve", "--config", config, "--log", "json");
-  await operator.says(/"event":"serving"/);
-  const account = run("operator", process.execPath, "--input-type=module", "-e", SIGN_UP);
-  const { secret, channel } = JSON.parse(await account.firstLine()) as { secret: string; channel: string };
+  await operator.says(SERVING);
+  const account = run("operator", process.execPath, SIGN_UP, WEB, "alice");
+  const [{ secret, channel }] = JSON.parse(await account.firstLine()) as [SignedUp];
   const alice = ["--ds", at(PORT.sip), "--domain", DOMAIN, "--user", "alice", "--secret", secret];
   const broadcast = sipcast("operator", "broadcast", channel, "testdata/clips/sport.ts", ...alice);
   await broadcast.says(/is on air/);

@@ -1,77 +1,43 @@
 /** A foreign SIP implementation in a browser: SIP.js in Chromium, to a DS by secure WebSocket, with a device secret. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import fastifyStatic from "@fastify/static";
 import fastify from "fastify";
 import type { Browser, Page } from "playwright-core";
-import { parse, stringify } from "yaml";
 import { toolOrSkip } from "#host/node/test-tools.ts";
-import type { ApiNewDeviceSecret, ApiSession } from "#http/api.ts";
-import { tcpFree, udpFree } from "./checks.ts";
-import { demoYaml } from "./demo-plan.ts";
 import { openBrowser } from "./test-browser.ts";
+import { SPARE_OFFSET, TestOperator } from "./test-operator.ts";
+import { signUp } from "./test-people.ts";
 import { Bench, HOME } from "./test-program.ts";
 
 const DOMAIN = "sipcast.test"; // the demo's
-const PORTS = { first: 14_000, last: 14_900, step: 100 } as const;
-/** Of the demo's ports, those that it leaves. */
-const OFFSET = { wss: 4, web: 90, phone: 91 } as const;
+/** Of secure WebSocket: of the demo's ports, one that it leaves. */
+const WSS_OFFSET = 4;
 
 const bench = new Bench();
 const phonePage = fastify();
-let base: number;
+let operator: TestOperator;
 after(async () => {
   bench.close();
   await phonePage.close();
 });
 
-const origin = (offset: number): string => `http://127.0.0.1:${base + offset}`;
+const phoneOrigin = (): string => `http://${operator.at(SPARE_OFFSET)}`;
 
+/** The demo's first site, with secure WebSocket, for pages of two origins. SIP.js knows MD5 alone, of the last challenge. */
 before(async () => {
-  base = await freePorts();
+  operator = await TestOperator.planned(bench, { sites: 1, digest: ["SHA-256", "MD5"] });
   const keys = path.join(bench.folder, "keys");
   assert.equal(await bench.sipcast("init", keys, "--domain", DOMAIN, "--ds", "ds1").exit(), 0);
-  const operator = bench.sipcast("serve", "--config", configuration(keys), "--log", "json");
-  await operator.says(/"event":"serving"/);
+  const certificate = { cert: path.join(keys, "ds1.pem"), key: path.join(keys, "ds1.key") };
+  operator.config["origins"] = [operator.web, phoneOrigin()];
+  Object.assign(operator.config.ds[0] ?? {}, { wss: operator.at(WSS_OFFSET), certificate });
+  await bench.serve(operator.write());
   await phonePage.register(fastifyStatic, { root: path.join(HOME, "node_modules/sip.js/lib"), prefix: "/sip.js/" });
   phonePage.get("/", async (_request, reply) => reply.type("text/html").send("<!doctype html><title>Phone</title>"));
-  await phonePage.listen({ host: "127.0.0.1", port: base + OFFSET.phone });
+  await phonePage.listen({ host: "127.0.0.1", port: operator.basePort + SPARE_OFFSET });
 });
-
-async function freePorts(): Promise<number> {
-  for (let first: number = PORTS.first; first <= PORTS.last; first += PORTS.step)
-    if ((await udpFree("127.0.0.1", first)) && (await tcpFree("127.0.0.1", first + OFFSET.phone))) return first;
-  throw new Error(`No free ports from ${PORTS.first} to ${PORTS.last}`);
-}
-/** The demo's first site, with secure WebSocket, for pages of two origins. SIP.js knows MD5 alone, of the last challenge. */
-function configuration(keys: string): string {
-  const options = { sites: 1, accessKbps: 100_000, coreKbps: 100_000, digest: ["SHA-256", "MD5"] } as const;
-  const config = parse(demoYaml({ ...options, basePort: base, webPort: base + OFFSET.web })) as { ds: [object] };
-  Object.assign(config, { origins: [origin(OFFSET.web), origin(OFFSET.phone)] });
-  const certificate = { cert: path.join(keys, "ds1.pem"), key: path.join(keys, "ds1.key") };
-  Object.assign(config.ds[0], { wss: `127.0.0.1:${base + OFFSET.wss}`, certificate });
-  const file = path.join(bench.folder, "operator.yaml");
-  writeFileSync(file, stringify(config));
-  return file;
-}
-/** Signs alice up, with a channel, and makes a device secret. */
-async function signUp(): Promise<Pick<Told, "user" | "secret" | "channel">> {
-  const user = "alice";
-  const post = (name: string, body: object, cookie = ""): Promise<Response> =>
-    fetch(`${origin(OFFSET.web)}/api/${name}`, {
-      method: "POST",
-      body: JSON.stringify(body),
-      headers: { "content-type": "application/json", origin: origin(OFFSET.web), cookie },
-    });
-  const person = await post("sign-up", { user, password: "a-long-password", channelTitle: "A channel" });
-  const [cookie] = person.headers.getSetCookie();
-  const answer = await post("device-secrets", { label: "SIP.js" }, cookie?.split(";")[0]);
-  const { secret } = (await answer.json()) as ApiNewDeviceSecret;
-  const { channels } = (await person.json()) as ApiSession;
-  return { user, secret, channel: channels[0]?.name ?? "" };
-}
 
 interface Told {
   readonly library: string;
@@ -142,7 +108,7 @@ async function phoneAt(browser: Browser, origin: string): Promise<Page> {
 }
 const way = (): Pick<Told, "library" | "server" | "domain"> => ({
   library: "/sip.js/index.js",
-  server: `wss://127.0.0.1:${base + OFFSET.wss}`,
+  server: `wss://${operator.at(WSS_OFFSET)}`,
   domain: DOMAIN,
 });
 
@@ -151,8 +117,8 @@ test("SIP.js in Chromium, over secure WebSocket (RFC 7118)", async (t) => {
   const browser = await openBrowser();
   t.after(() => browser.close());
   await t.test("registers by digest, is told what a channel cannot do, and leaves", async () => {
-    const page = await phoneAt(browser, origin(OFFSET.phone));
-    assert.deepEqual(await page.evaluate(speak, { ...way(), ...(await signUp()) }), {
+    const page = await phoneAt(browser, phoneOrigin());
+    assert.deepEqual(await page.evaluate(speak, { ...way(), ...(await signUp(operator.web, "alice")) }), {
       register: [200, 1],
       options: [200, 0],
       unknown: [404, 0],
@@ -161,7 +127,7 @@ test("SIP.js in Chromium, over secure WebSocket (RFC 7118)", async (t) => {
     });
   });
   await t.test("is not let in from a page of another origin (PROTOCOL §14)", async () => {
-    const page = await phoneAt(browser, origin(OFFSET.phone).replace("127.0.0.1", "localhost"));
+    const page = await phoneAt(browser, phoneOrigin().replace("127.0.0.1", "localhost"));
     await assert.rejects(page.evaluate(speak, { ...way(), user: "alice", secret: "", channel: "" }), /WebSocket closed/);
   });
 });

@@ -2,14 +2,20 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import type { Readable, Writable } from "node:stream";
+import { tcpFree, udpFree } from "./checks.ts";
 import type { DemoReady } from "./demo-state.ts";
 
 export const HOME = path.resolve(import.meta.dirname, "../..");
 const PATIENCE_MS = 20_000;
-const PORTS = { first: 12_000, last: 12_900, step: 100 } as const;
+const LOOPBACK = "127.0.0.1";
+/** First ports of operators. The ports of their streams are others, 1,000 and 3,000 further up (demo-plan.ts). */
+const PORTS = { first: 12_000, last: 13_700, step: 100 } as const;
+/** Of a hundred ports, one that no operator has: whoever listens there has them all. */
+const MARK = 99;
 
 /** A child process and what it has said so far. */
 export class Program {
@@ -89,10 +95,14 @@ export class Program {
   }
 }
 
+/** What `sipcast serve --log json` says once it does. */
+export const SERVING = /"event":"serving"/;
+
 /** The commands of one test file, in a temporary folder of their own: a demo elsewhere on the machine is not found. */
 export class Bench {
   readonly folder = mkdtempSync(path.join(os.tmpdir(), "sipcast-test-"));
   readonly #programs: Program[] = [];
+  readonly #marks: net.Server[] = [];
 
   sipcast(...args: string[]): Program {
     return this.run(path.join(HOME, "bin/sipcast"), ...args);
@@ -102,23 +112,41 @@ export class Bench {
     this.#programs.push(program);
     return program;
   }
-  /** A demo on the first free ports of the tests' range. */
-  async demo(...flags: string[]): Promise<{ program: Program; ready: DemoReady; basePort: number }> {
-    for (let basePort: number = PORTS.first; basePort <= PORTS.last; basePort += PORTS.step) {
-      const program = this.sipcast("demo", "--json", "--base-port", `${basePort}`, ...flags);
-      try {
-        return { program, ready: JSON.parse(await program.firstLine()) as DemoReady, basePort };
-      } catch (error) {
-        if (!/taken|EADDRINUSE/.test(program.err)) throw error;
-      }
+  /** The first of a hundred ports that are this bench's until it closes, whatever runs beside. */
+  async ports(): Promise<number> {
+    for (let first: number = PORTS.first; first <= PORTS.last; first += PORTS.step) {
+      const mark = await listener(first + MARK);
+      if (mark) this.#marks.push(mark);
+      if (mark && (await udpFree(LOOPBACK, first)) && (await tcpFree(LOOPBACK, first + 8))) return first;
     }
     throw new Error(`No free ports from ${PORTS.first} to ${PORTS.last}`);
+  }
+  async demo(...flags: string[]): Promise<{ program: Program; ready: DemoReady; basePort: number }> {
+    const basePort = await this.ports();
+    const program = this.sipcast("demo", "--json", "--base-port", `${basePort}`, ...flags);
+    return { program, ready: JSON.parse(await program.firstLine()) as DemoReady, basePort };
+  }
+  /** Starts the roles of a configuration file, and waits until they serve. */
+  async serve(file: string, ...flags: string[]): Promise<Program> {
+    const program = this.sipcast("serve", "--config", file, "--log", "json", ...flags);
+    await program.says(SERVING);
+    return program;
   }
   /** Ends what still runs. */
   close(): void {
     for (const program of this.#programs) if (program.running) program.kill();
+    for (const mark of this.#marks) mark.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+/** Somebody who listens there, unless somebody does. */
+function listener(port: number): Promise<net.Server | undefined> {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once("error", () => resolve(undefined));
+    server.listen(port, LOOPBACK, () => resolve(server.unref()));
+  });
 }
 
 /** Looks now and then until it is so; throws when it is not within the tests' patience. */
