@@ -40,21 +40,29 @@ export class NodeDatagrams implements DatagramPort {
     });
     this.#socket.on("error", (error: NodeJS.ErrnoException) => {
       if (this.#isConnected && error.syscall === "recvmsg") return this.#cameBack(error);
-      this.close();
-      process.nextTick(() => handlers.failed(error));
+      this.#fail(error, handlers);
     });
     this.#socket.on("listening", () => this.#bound(bind, handlers));
     this.#socket.bind({ address: bind.host, port: bind.port, exclusive: true });
   }
 
   #bound(bind: DatagramBind, handlers: DatagramHandlers): void {
-    if (this.#interface !== undefined && !isIPv6(this.#interface)) this.#socket.setMulticastInterface(this.#interface);
+    try {
+      if (this.#interface !== undefined && !isIPv6(this.#interface)) this.#socket.setMulticastInterface(this.#interface);
+    } catch (error) {
+      return this.#fail(error as Error, handlers); // this machine has no such interface
+    }
     this.#socket.setMulticastTTL(bind.multicastTtl ?? 16);
     this.#socket.setMulticastLoopback(true);
     const { address, port } = this.#socket.address();
     process.nextTick(() => {
       if (this.#open) handlers.bound?.({ host: address, port });
     });
+  }
+
+  #fail(error: Error, handlers: DatagramHandlers): void {
+    this.close();
+    process.nextTick(() => handlers.failed(error));
   }
 
   send(bytes: Uint8Array, to: Address): void {

@@ -42,6 +42,19 @@ async function certified(name: string, names: readonly [string, ...string[]]): P
 
 testHost("node host", (body) => withHost((host) => body({ host, address: ADDRESS, until, quiet, certified })));
 
+test("a multicast interface of another machine fails the socket, and throws nothing", () =>
+  withHost(async (host) => {
+    const told: string[] = [];
+    host.datagram(
+      { host: ADDRESS, port: 0, multicastInterface: "192.0.2.1" },
+      { bound: () => assert.fail(), datagram: () => assert.fail(), failed: ({ message }) => void told.push(message) },
+    );
+    await until(() => told.length > 0);
+    await quiet();
+    assert.equal(told.length, 1);
+    assert.match(told.join(), /EADDRNOTAVAIL/);
+  }));
+
 test("multicast on loopback: any-source and source-specific, leaving, two receivers of one group and port (RFC 4607)", () =>
   withHost(async (host) => {
     const group = { host: "232.0.1.0", port: 0 };
