@@ -90,20 +90,20 @@ export class NodeLog implements Log {
     });
   }
 
-  /** Between slices, other work: taking the records costs their owner time, too. */
+  /**
+   * Between slices, other work: taking the records costs their owner time, too. Each is on the disk before the next is written,
+   * so that no flush of the log waits behind all of them.
+   */
   #writeSlices(rewrite: Rewrite, fd: number): void {
     if (this.#rewrite !== rewrite) return this.#besideDone(rewrite, fd); // another was asked for meanwhile
     const slice = nextSlice(rewrite.records);
-    if (slice === undefined) {
-      fdatasync(fd, (syncError) => {
-        must(syncError);
-        this.#besideDone(rewrite, fd);
-      });
-      return;
-    }
+    if (slice === undefined) return this.#besideDone(rewrite, fd);
     writeFile(fd, slice, (writeError) => {
       must(writeError);
-      this.#writeSlices(rewrite, fd);
+      fdatasync(fd, (syncError) => {
+        must(syncError);
+        this.#writeSlices(rewrite, fd);
+      });
     });
   }
 
