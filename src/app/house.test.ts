@@ -118,6 +118,20 @@ test("no file is longer than 500 lines", () => {
   assert.deepEqual(long, []);
 });
 
+test("every limit is somebody's, and a test names it", () => {
+  const limits = [...(code.get("base/limits.ts") ?? "").matchAll(/^ {2}(\w+):/gm)].map(([, name = ""]) => name);
+  const named = (files: readonly string[]): Set<string> =>
+    new Set(files.flatMap((file) => readFileSync(path.join(SRC, file), "utf8").match(/\w+/g) ?? []));
+  const isForTests = (file: string): boolean => isTest(file) || TEST_SUPPORT.includes(file);
+  const used = named(files.filter((file) => file !== "base/limits.ts" && !isForTests(file)));
+  const tested = named(files.filter(isForTests));
+  assert.ok(limits.length > 100);
+  assert.deepEqual(
+    limits.filter((name) => !used.has(name) || !tested.has(name)),
+    [],
+  );
+});
+
 test("the rules see what they should see", () => {
   const refused: Import[] = [
     { file: "sip/driver.ts", target: "cops/index.ts", typeOnly: false },

@@ -82,10 +82,8 @@ test("ffmpeg plays /live with a device secret", async (t) => {
   if (!toolOrSkip(t, "ffprobe")) return;
   const shown = ["-show_entries", "stream=codec_name", "-of", "csv=p=0"];
   const args = ["-v", "warning", "-analyzeduration", "1000000", ...shown, urlOf("news.ts")];
-  const probe = await new Promise<{ out: string; err: string }>((resolve) => {
-    const program = bench.run("ffprobe", ...args);
-    void program.exit().then(() => resolve(program));
-  });
+  const probe = bench.run("ffprobe", ...args);
+  await probe.exit();
   assert.equal(probe.err, "");
   assert.deepEqual(new Set(probe.out.trim().split(/\s+/)), new Set(["h264", "aac"]));
 });

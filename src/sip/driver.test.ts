@@ -324,17 +324,20 @@ simTest("a user that throws costs one transaction: 500, counted, logged with Cal
   assert.equal((logged[0] as { callId: string }).callId, "bad");
 });
 
-simTest("above the limit of transactions: a stateless 503 for requests, failure for ours (PROTOCOL §17)", (net) => {
-  const a = udpParty(net.host("a", "127.0.0.1"), "127.0.0.1", { maxTransactions: 3 });
-  const b = udpParty(net.host("b", "127.0.0.2"), "127.0.0.2", { maxTransactions: 2 });
-  b.answer = () => undefined;
-  for (let n = 0; n < 4; n++) a.driver.request(ask("INVITE"), AT_B);
-  net.run(100);
-  assert.deepEqual(b.told, ["INVITE", "INVITE"]);
-  assert.deepEqual(a.told.sort(), ["503", "transport"]);
-  assert.equal(a.last.headers.has("retry-after"), false);
-  assert.deepEqual([b.driver.counters.shed, b.driver.transactions.server], [1, 2], "the ACK of the 503 goes no further");
-});
+simTest(
+  "above the limit of transactions (sipTransactions): a stateless 503 for requests, failure for ours (PROTOCOL §17)",
+  (net) => {
+    const a = udpParty(net.host("a", "127.0.0.1"), "127.0.0.1", { maxTransactions: 3 });
+    const b = udpParty(net.host("b", "127.0.0.2"), "127.0.0.2", { maxTransactions: 2 });
+    b.answer = () => undefined;
+    for (let n = 0; n < 4; n++) a.driver.request(ask("INVITE"), AT_B);
+    net.run(100);
+    assert.deepEqual(b.told, ["INVITE", "INVITE"]);
+    assert.deepEqual(a.told.sort(), ["503", "transport"]);
+    assert.equal(a.last.headers.has("retry-after"), false);
+    assert.deepEqual([b.driver.counters.shed, b.driver.transactions.server], [1, 2], "the ACK of the 503 goes no further");
+  },
+);
 
 simTest("what is answered at once leaves nothing behind, and has the same tag each time (RFC 3261 §8.2.7)", (net) => {
   const { b } = pair(net);

@@ -173,7 +173,7 @@ test("a row beats another that would have lived longer for good, not only until 
   for (const copy of [one, two, late]) assert.equal(copy.rows.get("k"), undefined, copy.id);
 });
 
-test("what is missing is asked for in pieces, each going on where the one before ended, also while rows are written", () => {
+test("what is missing is asked for in pieces (overlayPieceBytes), each going on where the one before ended, also while rows are written", () => {
   const one = new Copy("ds1", ONE_ROW_A_PIECE);
   for (let at = 0; at < 50; at++) one.put(`k${at}`, "v");
   one.written();
@@ -204,7 +204,7 @@ test("a piece that came too early is not taken, and is asked for again once what
   assert.deepEqual(two.contents(), one.contents());
 });
 
-test("where a table is full rows of others make way, the oldest first, own rows never (spec item [B2])", () => {
+test("where a table is full (overlayTableRows) rows of others make way, the oldest first, own rows never (spec item [B2])", () => {
   const [one, two] = [new Copy("ds1"), new Copy("ds2", { rows: 3, pieceBytes: 256 })];
   for (const key of ["a", "b"]) one.put(key, "theirs");
   two.catchUp(one);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { LIMITS } from "#base/limits.ts";
 import { simNetwork } from "#sim/index.ts";
 import { Rows } from "../test-rows.ts";
 import { request, response } from "../wire/builders.ts";
@@ -115,7 +116,10 @@ test("the Request-URI becomes the contact, Max-Forwards one less, Max-Breadth is
   bench.ask([["Max-Forwards", "12"]]);
   const { message, to } = bench.last();
   assert.deepEqual([formatUri(message.uri), shown(to)], ["sip:bob@10.0.0.7:5070", "udp 10.0.0.7:5070"]);
-  assert.deepEqual([message.headers.list("max-forwards"), message.headers.list("max-breadth")], [["11"], ["60"]]);
+  assert.deepEqual(
+    [message.headers.list("max-forwards"), message.headers.list("max-breadth")],
+    [["11"], [`${LIMITS.sipMaxBreadth}`]],
+  );
   assert.equal(message.headers.list("record-route").length, 1, "both sides write us alike");
 });
 

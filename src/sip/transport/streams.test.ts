@@ -207,7 +207,7 @@ simTest("a connection on which nothing passes is closed in the end (RFC 3261 §1
   );
 });
 
-simTest("connections above the limit are closed at once, and none is opened", (net) => {
+simTest("connections above the limit (sipStreams) are closed at once, and none is opened", (net) => {
   const b = peer(net, "b", B, { maxConnections: 1 });
   const host = net.host("raw", RAW);
   const [first, second] = [raw(net, host), raw(net, host)];
