@@ -135,7 +135,7 @@ export const LIMITS = {
   overlayCopyMs: 100,
   /** A row that no other member has confirmed by then is sent once more. ms, 5..overlayCopyMs. */
   overlayResendMs: 40,
-  /** Octets that a log may grow, besides to twice what it held after its last rewrite, before it is rewritten. 1 MiB..1 GiB. */
+  /** Octets that a log may have, besides twice what the tables hold, before it is rewritten. 1 MiB..1 GiB. */
   overlayLogSlackBytes: 32 * 1024 * 1024,
   // media
   /** TS packets in one RTP packet: what fits an Ethernet frame (7 x 188 = 1,316 octets). 1..7. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LIMITS } from "#base/limits.ts";
 import { simNetwork } from "#sim/index.ts";
-import { Journal } from "./journal.ts";
+import { Journal, type Kept } from "./journal.ts";
 import { encodePiece } from "./wire/piece.ts";
 
 const piece = (through: number): Uint8Array =>
@@ -10,9 +10,9 @@ const piece = (through: number): Uint8Array =>
 const MACHINE = ["ds1", "127.0.0.1"] as const;
 
 /** A machine's journal, replayed: what was in it, and the octets of its log. */
-function opened(net: ReturnType<typeof simNetwork>, snapshot: () => Iterable<Uint8Array> = () => []) {
+function opened(net: ReturnType<typeof simNetwork>, kept: Partial<Kept> = {}) {
   const host = net.host(...MACHINE);
-  const journal = new Journal(host.log("rows"), host, snapshot);
+  const journal = new Journal(host.log("rows"), host, { snapshot: () => [], octets: () => 0, ...kept });
   const read: [through: number, sinceMs: number][] = [];
   let life: number | undefined;
   journal.replay({ onPiece: ({ head }, sinceMs) => read.push([head.through, Math.round(sinceMs)]) }, (last) => {
@@ -62,15 +62,17 @@ test("a log of a later version is not read: the process ends and says why", () =
   assert.throws(() => opened(net), /a record of version 2, 1 is the highest known/);
 });
 
+const large = encodePiece({ table: "x".repeat(1024 * 1024), owner: "ds1", life: 1, audience: "", after: 0, through: 1 }, []);
+
 test("above overlayLogSlackBytes the log is rewritten from a snapshot, and what is written meanwhile goes behind it", () => {
   const net = simNetwork(1);
   let snapshots = 0;
-  const { journal } = opened(net, () => {
+  const snapshot = (): Iterable<Uint8Array> => {
     snapshots++;
     return [piece(100)];
-  });
+  };
+  const { journal } = opened(net, { snapshot });
   journal.live(7);
-  const large = encodePiece({ table: "x".repeat(1024 * 1024), owner: "ds1", life: 1, audience: "", after: 0, through: 1 }, []);
   for (let octets = 0; octets <= LIMITS.overlayLogSlackBytes; octets += large.length) journal.write(large);
   journal.write(piece(101));
   net.run(1_000);
@@ -82,4 +84,30 @@ test("above overlayLogSlackBytes the log is rewritten from a snapshot, and what 
     read.map(([through]) => through),
     [100, 101],
   );
+});
+
+test("a log that grows with its tables, or is read again, is not rewritten until half of it is of no use", () => {
+  const net = simNetwork(1);
+  let snapshots = 0;
+  let octets = 0;
+  const kept: Kept = {
+    snapshot: () => {
+      snapshots++;
+      return [];
+    },
+    octets: () => octets,
+  };
+  const write = ({ journal }: ReturnType<typeof opened>, times: number): void => {
+    for (let time = 0; time < times; time++) journal.write(large);
+    net.run(1_000);
+  };
+  const slackTimes = Math.ceil(LIMITS.overlayLogSlackBytes / large.length);
+  octets = 2 * slackTimes * large.length;
+  write(opened(net, kept), 2 * slackTimes);
+  net.kill("ds1");
+  const again = opened(net, kept);
+  write(again, 2 * slackTimes);
+  assert.equal(snapshots, 0);
+  write(again, slackTimes);
+  assert.equal(snapshots, 1);
 });

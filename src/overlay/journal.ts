@@ -12,6 +12,13 @@ export interface JournalReader {
   /** `sinceMs` have passed since it was written, as far as the wall clock knows. */
   onPiece(piece: Piece, sinceMs: number): void;
 }
+/** What is to be kept: a log need hold no more. */
+export interface Kept {
+  /** Pieces that hold everything. */
+  snapshot(): Iterable<Uint8Array>;
+  /** How many octets that is, about. */
+  octets(): number;
+}
 
 /**
  * What a member has on its disk: its incarnations, and every piece of rows, own and copied, in the octets in which it came.
@@ -22,17 +29,15 @@ export class Journal {
   badRecords = 0;
   readonly #log: Log;
   readonly #clock: Clock;
-  readonly #snapshot: () => Iterable<Uint8Array>;
+  readonly #kept: Kept;
   #life = 0;
   #octets = 0; // on the disk, about
-  #liveOctets = 0; // of which so many were there after the last rewrite
   #isReplayed = false;
 
-  /** `snapshot`: pieces that hold everything. */
-  constructor(log: Log, clock: Clock, snapshot: () => Iterable<Uint8Array>) {
+  constructor(log: Log, clock: Clock, kept: Kept) {
     this.#log = log;
     this.#clock = clock;
-    this.#snapshot = snapshot;
+    this.#kept = kept;
   }
 
   get isReplayed(): boolean {
@@ -63,7 +68,7 @@ export class Journal {
   /** The ticket of the log (`Log.append`). */
   write(piece: Uint8Array): number {
     const ticket = this.#append(recordOf(KIND.piece, this.#clock.wallMs(), [piece]));
-    if (this.#octets > 2 * this.#liveOctets + LIMITS.overlayLogSlackBytes) this.#compact();
+    if (this.#octets > 2 * this.#kept.octets() + LIMITS.overlayLogSlackBytes) this.#compact();
     return ticket;
   }
   close(): void {
@@ -93,18 +98,14 @@ export class Journal {
 
   #compact(): void {
     this.#octets = 0;
-    this.#liveOctets = Infinity; // until it is known
     this.#log.rewrite(this.#counted());
   }
   *#counted(): Iterable<Uint8Array> {
     yield recordOf(KIND.life, this.#life, []);
-    let octets = 0;
-    for (const piece of this.#snapshot()) {
-      octets += piece.length;
+    for (const piece of this.#kept.snapshot()) {
+      this.#octets += piece.length;
       yield recordOf(KIND.piece, this.#clock.wallMs(), [piece]);
     }
-    this.#liveOctets = octets;
-    this.#octets += octets;
   }
 }
 

@@ -93,7 +93,10 @@ export class OverlayNode implements Overlay {
     this.#carrier = carrier;
     this.#self = { id: self.id, role: self.role, phase: "joining", info: self.info };
     this.requests = new Requests(host);
-    this.journal = new Journal(host.log(`rows-${self.id}`), host, () => this.replication.snapshot());
+    this.journal = new Journal(host.log(`rows-${self.id}`), host, {
+      snapshot: () => this.replication.snapshot(),
+      octets: () => this.replication.octets,
+    });
     this.replication = new Replication(host, this.journal, {
       self: this.#self,
       others: (roles) => this.#others(roles),

@@ -112,6 +112,12 @@ export class Replication implements JournalReader {
     const { table } = piece.head;
     (this.#tables.get(table) ?? this.table(table, NOBODY)).all.merge(piece, this.#clock.nowMs(), sinceMs);
   }
+  /** Of all rows, in memory. */
+  get octets(): number {
+    let octets = 0;
+    for (const table of this.#tables.values()) octets += table.all.counts.octets;
+    return octets;
+  }
   *snapshot(): Iterable<Uint8Array> {
     for (const table of this.#tables.values()) yield* table.all.snapshot(() => this.#clock.nowMs());
   }
