@@ -2,11 +2,11 @@
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parse, stringify } from "yaml";
-import { tcpFree, udpFree } from "#app/checks.ts";
 import type { Told } from "#app/ctl/control.ts";
 import { askControl } from "#app/ctl/socket.ts";
 import { CONTROL_SOCKET, DATABASE } from "#app/data-folder.ts";
 import { demoYaml } from "#app/demo-plan.ts";
+import { tcpFree, udpFree } from "#app/machine.ts";
 import { HOME, Program, until } from "#app/test-program.ts";
 import { nodeHost } from "#host/node/index.ts";
 import { type TestNats, testNats } from "#overlay/carriers/test-nats.ts";

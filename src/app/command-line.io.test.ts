@@ -251,6 +251,16 @@ test("watch: without a demo on this machine it says what to do", async (t) => {
   assert.match(watch.err, /^sipcast: No demo runs on this machine\. Start one with npm start, or give --ds, /);
 });
 
+test("simulate faults: --seed is one run, the same each time; --help names every flag of a command, no other's", async () => {
+  const runs = [1, 2].map(() => bench.sipcast("simulate", "faults", "--seed", "3"));
+  const help = bench.sipcast("simulate", "faults", "--help");
+  assert.deepEqual(await Promise.all([...runs, help].map((program) => program.exit())), [0, 0, 0]);
+  assert.match(runs[0]?.out ?? "", /^seed 3, .*replay: bin\/sipcast simulate faults --seed 3\n(?:.*\n)* {2}no rule is broken\n/);
+  assert.equal(runs[0]?.out, runs[1]?.out);
+  assert.match(help.out, / --trace .* --help /s);
+  assert.doesNotMatch(help.out, /--cops-ms/);
+});
+
 for (const scenario of Object.keys(SCENARIOS)) {
   test(`simulate ${scenario}: for a person and for a program, the same run each time`, async () => {
     const [told, printed] = [bench.sipcast("simulate", scenario), bench.sipcast("simulate", scenario, "--json", "--trace")];

@@ -1,6 +1,10 @@
 import type { GroupKey, Value } from "#base/config.ts";
 import { LIMITS } from "#base/limits.ts";
-import { LOG_FORMATS, LOG_LEVELS } from "./logger.ts";
+
+export const LOG_FORMATS = ["json", "pretty", "off"] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** A member's name in the whole operator's network; also a label of host names and the first part of media tokens. */
 const ID = {

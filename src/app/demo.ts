@@ -1,10 +1,10 @@
 import path from "node:path";
 import { type Address, showAddress } from "#host/host.ts";
-import { checkMachine, freeTcpPort, machineFaults, tcpFree, udpFree } from "./checks.ts";
 import { say, UsageError, untilStopped } from "./console.ts";
 import { type DemoOptions, type DemoPlan, planDemo } from "./demo-plan.ts";
 import { type DemoReady, publishDemo } from "./demo-state.ts";
 import { defaultFormat, type LogFlags } from "./logger.ts";
+import { checkMachine, freeTcpPort, machineFaults, tcpFree, udpFree } from "./machine.ts";
 import type { RunningProcess } from "./process.ts";
 import { startSamples } from "./samples.ts";
 import { startService } from "./service.ts";

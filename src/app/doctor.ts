@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { LIMITS } from "#base/limits.ts";
 import { showAddress } from "#host/host.ts";
-import { bridgeFaults, checkMachine, machineFaults, tcpFree, udpFree } from "./checks.ts";
+import { readChecked } from "./check.ts";
 import { type ListenPort, listenPorts } from "./config-checks.ts";
-import { readChecked } from "./serve.ts";
+import { bridgeFaults, checkMachine, machineFaults, tcpFree, udpFree } from "./machine.ts";
 
 /** One thing that was looked at. A fault prevents service, a warning makes it worse. */
 export interface Finding {

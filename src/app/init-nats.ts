@@ -1,7 +1,7 @@
 /** What `sipcast init` makes for several machines: servers of NATS, and how the operator's processes are known to them. */
 import { isIP } from "node:net";
 import path from "node:path";
-import { createUser } from "@nats-io/nkeys";
+import { nkeys } from "@nats-io/transport-node";
 
 const CLIENT_PORT = 4_222;
 const ROUTE_PORT = 6_222;
@@ -14,7 +14,7 @@ const authority = (host: string, port: number): string => `${isIP(host) === 6 ? 
 /** The seed that all processes share, and a configuration of nats-server a host; certificates beside them have its name. */
 export function natsFiles(folder: string, domain: string, hosts: readonly string[]): ReadonlyMap<string, string> {
   if (hosts.length === 0) return new Map();
-  const user = createUser();
+  const user = nkeys.createUser();
   const confs = hosts.map((_, at) => [`${natsId(at)}.conf`, confOf(folder, domain, hosts, at, user.getPublicKey())] as const);
   return new Map([[SEED, `${new TextDecoder().decode(user.getSeed())}\n`], ...confs]);
 }

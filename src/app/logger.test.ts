@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createLogger, type LogFormat } from "./logger.ts";
+import type { LogFormat } from "./config-schema.ts";
+import { createLogger } from "./logger.ts";
 
 function lines(format: LogFormat, act: (log: ReturnType<typeof createLogger>) => void): string[] {
   const written: string[] = [];

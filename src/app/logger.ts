@@ -1,10 +1,7 @@
 import { pino } from "pino";
 import type { Logger } from "#base/log.ts";
+import type { LogFormat, LogLevel } from "./config-schema.ts";
 
-export const LOG_FORMATS = ["json", "pretty", "off"] as const;
-export type LogFormat = (typeof LOG_FORMATS)[number];
-export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 /** How a command line asks for logs. */
 export interface LogFlags {
   readonly log?: LogFormat;

@@ -1,17 +1,10 @@
-import type { ConfigFault } from "#base/config.ts";
-import { bridgeFaults } from "./checks.ts";
+import { type ConfigFlags, readChecked } from "./check.ts";
 import { originsOf } from "./config.ts";
-import { allFaults } from "./config-checks.ts";
-import { readConfigFile, showFault } from "./config-file.ts";
 import type { Config } from "./config-schema.ts";
-import { say, UsageError, untilStopped } from "./console.ts";
+import { UsageError, untilStopped } from "./console.ts";
 import { defaultFormat, type LogFlags } from "./logger.ts";
 import { type RunningService, startService } from "./service.ts";
 
-export interface ConfigFlags {
-  readonly config: string;
-  readonly data?: string;
-}
 interface ServeFlags extends ConfigFlags, LogFlags {
   readonly trace?: boolean;
 }
@@ -48,24 +41,6 @@ export async function runServe(flags: ServeFlags): Promise<void> {
   }, config.stop.noticeMs + STOP_WITHIN_MS);
   await running.stop();
   clearTimeout(giveUp);
-}
-
-/** `sipcast check`. What is wrong with this machine alone is told, and is no fault of the file. */
-export async function runCheck(flags: ConfigFlags): Promise<void> {
-  for (const fault of await bridgeFaults(readChecked(flags))) say(fault);
-  process.stdout.write("OK\n");
-}
-
-/** Throws with every fault, a line each. What the command line says counts as if the environment said it. */
-export function readChecked({ config: file, data }: ConfigFlags): Config {
-  const parsed = readConfigFile(file, data === undefined ? process.env : { ...process.env, SIPCAST__DATA: data });
-  const faults = allFaults(parsed);
-  if (faults.length > 0) throw new UsageError(describe(faults, file));
-  return parsed.value;
-}
-function describe(faults: readonly ConfigFault[], file: string): string {
-  const lines = faults.map((fault) => showFault(fault, file));
-  return [`${faults.length} ${faults.length === 1 ? "fault" : "faults"} in the configuration`, ...lines].join("\n");
 }
 
 /** Takes over the log level and the origins; names what else has changed. A file with faults changes nothing. */

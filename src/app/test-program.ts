@@ -6,8 +6,8 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import type { Readable, Writable } from "node:stream";
-import { tcpFree, udpFree } from "./checks.ts";
 import type { DemoReady } from "./demo-state.ts";
+import { tcpFree, udpFree } from "./machine.ts";
 
 export const HOME = path.resolve(import.meta.dirname, "../..");
 const PATIENCE_MS = 20_000;

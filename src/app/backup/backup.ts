@@ -14,10 +14,11 @@ import {
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { HEADER, readFrames } from "#host/node/log-file.ts";
+import { type ConfigFlags, readChecked } from "../check.ts";
 import { databaseOf } from "../config.ts";
 import { say, UsageError } from "../console.ts";
 import { CONTROL_SOCKET, DATABASE, LOCK, LOGS, OPERATOR_KEY } from "../data-folder.ts";
-import { type ConfigFlags, readChecked } from "../serve.ts";
+import { VERSION } from "../version.ts";
 import { type BackupFile, FORMAT, fingerprint, listFiles, MANIFEST, type Manifest } from "./manifest.ts";
 
 export interface BackupFlags extends Partial<ConfigFlags> {
@@ -29,8 +30,6 @@ interface Source {
   readonly folder: string;
   readonly database: string;
 }
-
-const VERSION_FILE = path.resolve(import.meta.dirname, "../../../package.json");
 
 /** `sipcast backup`: copies what outlives the process, also while the service runs, and reads the copy back. */
 export async function runBackup(flags: BackupFlags): Promise<void> {
@@ -74,8 +73,7 @@ async function makeBackup({ folder, database }: Source, to: string): Promise<Man
     await add(name, { records: await copyLog(path.join(folder, name), at(name)) });
   }
   if (files.length === 0) throw new UsageError(`${folder} has nothing that sipcast keeps: is it the right folder?`);
-  const sipcast = (JSON.parse(readFileSync(VERSION_FILE, "utf8")) as { version: string }).version;
-  const manifest: Manifest = { format: FORMAT, sipcast, madeAt: new Date().toISOString(), files };
+  const manifest: Manifest = { format: FORMAT, sipcast: VERSION, madeAt: new Date().toISOString(), files };
   writeFileSync(at(MANIFEST), `${JSON.stringify(manifest, undefined, 2)}\n`, { mode: 0o600 });
   sync(at(MANIFEST));
   return manifest;

@@ -1,7 +1,7 @@
 import path from "node:path";
+import { type ConfigFlags, readChecked } from "../check.ts";
 import { UsageError } from "../console.ts";
 import { CONTROL_SOCKET } from "../data-folder.ts";
-import { type ConfigFlags, readChecked } from "../serve.ts";
 import type { Answer, Ask, Told } from "./control.ts";
 import { SHOW } from "./show.ts";
 import { askControl, controlPath, livingSockets } from "./socket.ts";

@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import type { Logger } from "#base/log.ts";
 import { childrenOf } from "../config.ts";
-import type { LogLevel } from "../logger.ts";
+import type { LogLevel } from "../config-schema.ts";
 import type { MetricSamples } from "../metrics.ts";
 import { Child } from "./child.ts";
 import type { ProcessReport, Start } from "./messages.ts";

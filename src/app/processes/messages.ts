@@ -1,6 +1,5 @@
 import type { StatusReport } from "#http/index.ts";
-import type { Config } from "../config-schema.ts";
-import type { LogFormat, LogLevel } from "../logger.ts";
+import type { Config, LogFormat, LogLevel } from "../config-schema.ts";
 import type { MetricSamples } from "../metrics.ts";
 
 /** What a child is told first: it reads no file, so that one that is restarted is what it was. */
