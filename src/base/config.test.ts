@@ -98,8 +98,23 @@ const CASES: { name: string; value: unknown; wants: string[] }[] = [
     wants: ["sites[1].id is missing: a text needed"],
   },
   { name: "no map at all", value: "tv", wants: ['the configuration is "tv", keys and values needed'] },
+  { name: "nothing at all", value: null, wants: ["the configuration is empty, keys and values needed"] },
+  {
+    name: "a list far too long, reading no more of it than there may be",
+    value: { name: "tv", sites: Array.from({ length: 100 }, () => 1) },
+    wants: [
+      "sites has 100 entries, 0 to 9 needed",
+      ...Array.from({ length: 9 }, (_, at) => `sites[${at}] is 1, keys and values needed`),
+    ],
+  },
 ];
 for (const { name, value, wants } of CASES) test(`parseConfig tells of ${name}`, () => assert.deepEqual(faultsOf(value), wants));
+
+test("where a group could not be read, one stands in whose every key is there", () => {
+  const { value } = parseConfig(SCHEMA, tree([1]));
+  const text = { name: "", mode: "", rateKbps: 0 };
+  assert.deepEqual(value, { ...text, at: undefined, tags: [], peers: {}, log: { level: "" }, sites: [] });
+});
 
 test("all faults are told at once, each with its place", () => {
   const { faults } = parseConfig(SCHEMA, tree({ name: 1, rateKbps: 0, mode: "no", log: { level: "no", leval: "low" } }));

@@ -122,7 +122,9 @@ class Reader {
     this.#places.set(path, node.place);
     switch (key.kind) {
       case "group":
-        return node.kind === "map" ? this.#group(path, key, node.entries) : this.#wrong(path, node, "keys and values", {});
+        return node.kind === "map"
+          ? this.#group(path, key, node.entries)
+          : this.#wrong(path, node, "keys and values", standIn(key));
       case "table":
         return node.kind === "map" ? this.#table(path, key, node.entries) : this.#wrong(path, node, "names and values", {});
       case "list":
@@ -151,7 +153,7 @@ class Reader {
   #list(path: string, { of, least, most }: ListKey, { items, place }: Extract<ConfigNode, { kind: "list" }>): unknown {
     if (items.length < least || items.length > most)
       this.#fault(place, `${path} has ${items.length} entries, ${least} to ${most} needed`);
-    return items.map((item, at) => this.read(`${path}[${at}]`, of, item));
+    return items.slice(0, most).map((item, at) => this.read(`${path}[${at}]`, of, item));
   }
 
   #absent(path: string, key: Key): unknown {
@@ -169,8 +171,7 @@ class Reader {
     return value ?? this.#wrong(path, node, needed(key), standIn(key));
   }
   #wrong<T>(path: string, node: ConfigNode, wanted: string, instead: T): T {
-    const what = { map: "a group of keys", list: "a list", scalar: "" }[node.kind] || JSON.stringify(Object(node).value);
-    this.#fault(node.place, `${path || "the configuration"} is ${what}, ${wanted} needed`);
+    this.#fault(node.place, `${path || "the configuration"} is ${described(node)}, ${wanted} needed`);
     return instead;
   }
   #fault(place: Place | undefined, message: string): void {
@@ -207,10 +208,25 @@ function needed(key: Key): string {
       return `a ${key.kind}`;
   }
 }
+function described(node: ConfigNode): string {
+  if (node.kind !== "scalar") return node.kind === "map" ? "a group of keys" : "a list";
+  return node.value === null ? "empty" : JSON.stringify(node.value);
+}
 function standIn(key: Key): unknown {
-  if (key.kind === "whole") return 0;
-  if (key.kind === "address") return { host: "", port: 0 };
-  return key.kind === "list" ? [] : "";
+  switch (key.kind) {
+    case "whole":
+      return 0;
+    case "address":
+      return { host: "", port: 0 };
+    case "list":
+      return [];
+    case "table":
+      return {};
+    case "group":
+      return Object.fromEntries(Object.entries(key.keys).map(([name, one]) => [name, one.optional ? undefined : standIn(one)]));
+    default:
+      return "";
+  }
 }
 const below = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
 
