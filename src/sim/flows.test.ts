@@ -177,6 +177,24 @@ const FLOWS: readonly Flow[] = [
       return lines();
     },
   },
+  {
+    flow: "ds-restarts",
+    name: "a DS crashes under a viewer and comes back: it speaks with its edge alone, until she hangs up (PROTOCOL §7, §10)",
+    slowDiffers: true,
+    play(stage) {
+      stage.onAir("bob", 1);
+      const alice = stage.watching("alice", 2, "bob-tv");
+      const lines = stage.record();
+      stage.w.kill("ds2");
+      stage.w.run(SETTLE_MS);
+      stage.w.restart("ds2");
+      stage.w.run(SETTLE_MS);
+      assert.equal(alice.state, "watching");
+      alice.leave();
+      stage.w.run(SETTLE_MS);
+      return lines();
+    },
+  },
 ];
 
 testFlows(FLOWS);

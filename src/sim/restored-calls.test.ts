@@ -1,10 +1,18 @@
 /** What a DS had on the line survives its crash: viewers and broadcasters notice nothing (DESIGN §5, PROTOCOL §10). */
 import assert from "node:assert/strict";
 import { LIMITS } from "#base/limits.ts";
+import type { Session } from "#tv/types.ts";
+import { brokenBetweenServers } from "./faults/rules.ts";
+import type { SimNetwork } from "./types.ts";
 import { type World, type WorldBroadcaster, type WorldPage, type WorldViewer, world, worldTest } from "./world.ts";
 
 /** How long a DS stays away. */
 const AWAY_MS = 2_000;
+/** Enough to see that it comes. */
+const PATTERN = { frames: 4, framesPerSec: 2, gopFrames: 1, kbps: 1 };
+const MINUTE_MS = 60_000;
+/** As long as an edge keeps what nobody adopts. */
+const ORPHANED_MS = LIMITS.orphanHoldMs + 5_000;
 type Watcher = WorldViewer | WorldPage;
 
 interface Scene {
@@ -13,8 +21,8 @@ interface Scene {
   readonly viewers: readonly Watcher[];
 }
 /** Bob on air at site 1; at both sites somebody watches by multicast, at the second also by unicast and in a page. */
-function scene(net: Parameters<typeof world>[0]): Scene {
-  const w = world(net, { sites: 2 });
+function scene(net: SimNetwork): Scene {
+  const w = world(net, { sites: 2, pattern: PATTERN });
   const bob = w.broadcaster("bob", 1);
   const viewers = [w.viewer("dave", 1), w.viewer("alice", 2), w.viewer("erin", 2, "replace", "unicast"), w.page("frank", 2)];
   bob.goLive("bob-tv");
@@ -58,7 +66,7 @@ for (const lost of [["ds1"], ["ds2"], ["ds1", "ds2"]]) {
       const { w, bob, viewers } = scene(net);
       const [joinIds, calls] = [w.reservations().toSorted(), w.held().calls];
       restart(w, ...lost);
-      assertWatching(w, viewers, 2 * LIMITS.orphanHoldMs);
+      assertWatching(w, viewers, ORPHANED_MS);
       assert.equal(bob.state, "on air");
       assert.deepEqual(w.reservations().toSorted(), joinIds);
       assert.equal(w.held().calls, calls);
@@ -76,8 +84,8 @@ worldTest("sessions of a DS that was restarted are refreshed, twice over (RFC 40
 });
 
 /** The same with a channel whose viewers are asked for: alice's join brought it on air. */
-function askScene(net: Parameters<typeof world>[0], inTurn = false): Scene {
-  const w = world(net, { sites: 2, askSequentially: inTurn });
+function askScene(net: SimNetwork): Scene {
+  const w = world(net, { sites: 2, pattern: PATTERN });
   const bob = w.broadcaster("bob", 1);
   bob.wait("bob-ask");
   const viewers = [w.viewer("alice", 2), w.viewer("dave", 1), w.viewer("erin", 2, "replace", "unicast")];
@@ -93,7 +101,7 @@ for (const lost of [["ds1"], ["ds2"], ["ds1", "ds2"]]) {
     const { w, bob, viewers } = askScene(net);
     const [joinIds, calls] = [w.reservations().toSorted(), w.held().calls];
     restart(w, ...lost);
-    assertWatching(w, viewers, 2 * LIMITS.orphanHoldMs);
+    assertWatching(w, viewers, ORPHANED_MS);
     assert.deepEqual(w.reservations().toSorted(), joinIds);
     assert.equal(w.held().calls, calls);
     for (const viewer of viewers) viewer.leave();
@@ -104,3 +112,244 @@ for (const lost of [["ds1"], ["ds2"], ["ds1", "ds2"]]) {
     assertAllReleased({ w, bob, viewers });
   });
 }
+
+worldTest("a viewer who vanished is found out when he would have been, though his DS was away (RFC 4028 §10)", (net) => {
+  const { w, alice, bob } = promised(net);
+  w.run(1_000);
+  alice.vanish();
+  w.run(99_000);
+  restart(w, "ds2");
+  w.run(1_000 * (LIMITS.sessionExpiresSec - 32) - 101_000 - AWAY_MS);
+  assert.equal(w.reservations().length, 1);
+  w.run(2_000);
+  assert.equal(w.reservations().length, 0);
+  w.run(64_000); // BYE to nobody
+  assertAllReleased({ w, bob, viewers: [] });
+});
+
+/** What is not in the log of a DS that comes back, of an `ask` channel with three viewers and an open one with one. */
+const HALVES: { name: string; at: string; lost: (session: Session) => boolean; watch: readonly string[] }[] = [
+  {
+    name: "the broadcaster of an open channel",
+    at: "ds1",
+    lost: ({ role }) => role === "broadcaster",
+    watch: ["ask", "ask", "ask"],
+  },
+  { name: "the ingest", at: "ds1", lost: ({ role }) => role === "ingest", watch: ["tv"] },
+  {
+    name: "a call to the broadcaster",
+    at: "ds1",
+    lost: ({ role, user }) => role === "summons" && user === "erin",
+    watch: ["ask", "ask", "tv"],
+  },
+  {
+    name: "the leg from a viewer's DS",
+    at: "ds1",
+    lost: ({ role, user }) => role === "guest" && user === "erin",
+    watch: ["ask", "ask", "tv"],
+  },
+  {
+    name: "the leg of the first viewer's DS",
+    at: "ds1",
+    lost: ({ role, user }) => role === "guest" && user === "alice",
+    watch: ["ask", "ask", "tv"],
+  },
+  {
+    name: "the leg to the broadcaster's DS",
+    at: "ds2",
+    lost: ({ role, user }) => role === "seat" && user === "erin",
+    watch: ["ask", "ask", "tv"],
+  },
+  { name: "a viewer", at: "ds2", lost: ({ role, user }) => role === "viewer" && user === "erin", watch: ["ask", "ask", "tv"] },
+];
+for (const { name, at, lost, watch } of HALVES) {
+  worldTest(`${at} comes back without the row of ${name}: what hangs on it ends, everything else goes on`, (net) => {
+    const { w, bob, viewers } = askScene(net);
+    const [carol, frank] = [w.broadcaster("carol", 1), w.viewer("frank", 2)];
+    carol.goLive("carol-tv");
+    w.run(1_000);
+    frank.watch("carol-tv");
+    w.run(1_000);
+    const sessions = w.servers.get(at)?.tables.sessions;
+    const rows = [...(sessions?.rows() ?? [])].filter(({ owner, value }) => owner === at && lost(value));
+    assert.equal(rows.length, 1);
+    for (const { key } of rows) sessions?.remove(key);
+    w.run(1_000);
+    restart(w, at);
+    w.run(1_000 * LIMITS.sessionExpiresSec);
+    assert.deepEqual(brokenBetweenServers(w), []);
+    const watching = [...viewers, frank].filter(({ state }) => state === "watching");
+    assert.deepEqual(
+      watching.map(({ channel }) => channel.split("-")[1]),
+      watch,
+    );
+    assertWatching(w, watching);
+    carol.end();
+    assertAllReleased({ w, bob, viewers: [...viewers, frank] });
+  });
+}
+
+/** Alice of site 2 asks for bob's channel; this returns as soon as her row is written, before her 2xx leaves. */
+function promised(net: SimNetwork, form: "multicast" | "unicast" = "multicast") {
+  const w = world(net, { sites: 2 });
+  const bob = w.broadcaster("bob", 1);
+  const alice = w.viewer("alice", 2, "replace", form);
+  bob.goLive("bob-tv");
+  w.run(1_000);
+  alice.watch("bob-tv");
+  const sessions = w.servers.get("ds2")?.tables.sessions;
+  const isPromised = (): boolean => [...(sessions?.rows() ?? [])].some(({ owner }) => owner === "ds2");
+  for (let passedMs = 0; !isPromised(); passedMs++) {
+    assert.ok(passedMs < 1_000, "no row was written");
+    w.run(1);
+  }
+  return { w, bob, alice, viewers: [alice] };
+}
+for (const form of ["multicast", "unicast"] as const) {
+  worldTest(`a crash between 2xx and ACK, ${form}: the picture comes, and later she is asked whether she is there`, (net) => {
+    const { w, alice, ...others } = promised(net, form);
+    net.cutOneWay("alice", "ds2");
+    w.run(50);
+    assert.equal(alice.state, "watching");
+    w.kill("ds2");
+    net.heal("alice", "ds2");
+    w.run(AWAY_MS);
+    w.restart("ds2");
+    w.run(3_000);
+    const lines = net.record();
+    assertWatching(w, [alice], 40_000);
+    assert.deepEqual(
+      [...lines()].filter((line) => /alice.*(INVITE|UPDATE|BYE)/.test(line)).map((line) => line.split(/ {2,}| call/)[1]),
+      ["UPDATE", "200 OK (UPDATE)"],
+    );
+    assertAllReleased({ w, ...others });
+  });
+}
+worldTest("a crash that takes the 2xx along: the repeated INVITE is answered by the restored call", (net) => {
+  const { w, alice, ...others } = promised(net);
+  w.kill("ds2");
+  w.run(AWAY_MS);
+  assert.equal(alice.state, "calling");
+  const joinIds = w.reservations();
+  w.restart("ds2");
+  w.run(8_000);
+  assertWatching(w, [alice]);
+  assert.deepEqual(w.reservations(), joinIds);
+  assertAllReleased({ w, ...others });
+});
+worldTest("who never had the 2xx and has gone is found out within 64*T1, and nothing stays", (net) => {
+  const { w, alice, bob } = promised(net);
+  w.kill("ds2");
+  alice.vanish();
+  alice.arrive();
+  w.run(AWAY_MS);
+  w.restart("ds2");
+  w.run(31_000);
+  assert.equal(w.reservations().length, 1);
+  w.run(3_000);
+  assertAllReleased({ w, bob, viewers: [] });
+});
+
+worldTest("after a channel change and a crash the one channel goes on, and each may be changed again (PROTOCOL §6)", (net) => {
+  const { w, bob, viewers } = scene(net);
+  const carol = w.broadcaster("carol", 2);
+  carol.goLive("carol-tv");
+  w.run(1_000);
+  const [, alice, erin] = viewers;
+  alice?.watch("carol-tv");
+  w.run(1_000);
+  restart(w, "ds2");
+  assertWatching(w, viewers, 5_000);
+  erin?.watch("carol-tv");
+  w.run(1_000);
+  assertWatching(w, viewers);
+  assert.deepEqual(
+    w
+      .held()
+      .brokers.map(({ user, channel }) => `${user} ${channel}`)
+      .toSorted(),
+    ["alice carol-tv", "dave bob-tv", "erin carol-tv", "frank bob-tv"],
+  );
+  w.run(MINUTE_MS); // until the page has its WebSocket again
+  carol.end();
+  assertAllReleased({ w, bob, viewers });
+});
+worldTest("BYE that comes while the DS still reads what was on the line is answered by its dialog", (net) => {
+  const { w, alice, ...others } = promised(net);
+  w.run(1_000);
+  restart(w, "ds2");
+  w.run(10);
+  const lines = net.record();
+  alice.leave();
+  w.run(1_000);
+  assert.ok([...lines()].some((line) => /ds2 → alice +200 OK \(BYE\)/.test(line)));
+  assertAllReleased({ w, ...others });
+});
+worldTest("a channel goes off air while the viewer's DS is away: at its return he has BYE that says so", (net) => {
+  const { w, bob, viewers } = scene(net);
+  w.kill("ds2");
+  w.run(500);
+  bob.end();
+  w.run(500);
+  w.restart("ds2");
+  w.run(1_500);
+  assert.deepEqual(viewers.map(({ state, refusal }) => [state, refusal?.reason]).slice(1, 3), [
+    ["ended", 'SIP;cause=480;text="Channel off air"'],
+    ["ended", 'SIP;cause=480;text="Channel off air"'],
+  ]);
+  assertAllReleased({ w, bob, viewers });
+});
+worldTest(
+  "rows that outlived their sessions restore nothing: a request in such a dialog gets 481, and nothing is held",
+  (net) => {
+    const { w, bob, viewers } = scene(net);
+    w.kill("ds2");
+    w.run(2 * 1_000 * LIMITS.sessionExpiresSec);
+    w.restart("ds2");
+    w.run(1_500);
+    assert.equal(w.held().calls, 2, "bob's and dave's");
+    assertAllReleased({ w, bob, viewers });
+  },
+);
+worldTest("a page whose DS was restarted hangs up over the WebSocket that it has now (PROTOCOL §14)", (net) => {
+  const w = world(net, { sites: 2 });
+  const bob = w.broadcaster("bob", 1);
+  const frank = w.page("frank", 1);
+  bob.goLive("bob-tv");
+  w.run(1_000);
+  frank.watch("bob-tv");
+  w.run(2_000);
+  restart(w, "ds1");
+  assertWatching(w, [frank], MINUTE_MS);
+  assert.equal(frank.registration, "registered");
+  const lines = net.record();
+  bob.end();
+  w.run(100);
+  assert.ok([...lines()].some((line) => /ds1 → frank +BYE/.test(line)));
+  assert.equal(frank.state, "ended");
+  assertAllReleased({ w, bob, viewers: [frank] });
+});
+worldTest("a DS whose disk is lost goes on by what another DS has copied (DESIGN §5)", (net) => {
+  const { w, bob, viewers } = scene(net);
+  const joinIds = w.reservations().toSorted();
+  w.kill("ds2");
+  net.loseDisk("ds2");
+  w.run(AWAY_MS);
+  w.restart("ds2");
+  assertWatching(w, viewers, ORPHANED_MS);
+  assert.deepEqual(w.reservations().toSorted(), joinIds);
+  assertAllReleased({ w, bob, viewers });
+});
+worldTest("DS and edge crash together: sessions stand, and the picture comes back to the same place (RFC 2748 §2.2.7)", (net) => {
+  const { w, bob, viewers } = scene(net);
+  const joinIds = w.reservations().toSorted();
+  const others = viewers.slice(0, 3); // a page's picture has gone with the edge
+  restart(w, "ds2", "edge2");
+  w.run(15_000);
+  assertWatching(w, others, 30_000);
+  assert.deepEqual(
+    w.reservations().filter((joinId) => !joinIds.includes(joinId)),
+    [],
+  );
+  assertAllReleased({ w, bob, viewers });
+});

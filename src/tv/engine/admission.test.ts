@@ -95,6 +95,30 @@ for (const [name, now] of [
   });
 }
 
+for (const isOpen of [true, false]) {
+  test(`Admission asks again for what an earlier run had ${isOpen ? "at once" : "when the edge is there"} (PROTOCOL §7)`, () => {
+    const edge = new Edge();
+    edge.isOpen = () => isOpen;
+    const net = simNetwork(1);
+    const service = new Admission(net.host("ds1", "127.0.0.1"), edge);
+    const told: string[] = [];
+    const takenBack = (reason: string): void => void told.push(`taken back ${reason}`);
+    const user = { onGranted: () => assert.fail(), onRefused: () => assert.fail(), onTakenBack: takenBack };
+    const [kept, lost] = [1, 2].map((at) => {
+      const request = { ...JOIN, attributes: { ...JOIN.attributes, joinId: `j${at}` } };
+      return service.resume(admission, request, GRANT, user);
+    });
+    net.run(2 * LIMITS.edgeSilenceMs);
+    assert.equal(edge.asked.length, isOpen ? 2 : 0);
+    if (!isOpen) service.onOpened(admission);
+    assert.deepEqual(edge.asked[0]?.localDecision, { command: "install", attributes: GRANT });
+    service.onDecision("h1", { command: "install", attributes: GRANT });
+    service.onDecision("h2", { command: "remove", attributes: { reason: "core-full" } });
+    assert.deepEqual([edge.log, told], [["RPT h1 success", "DRQ h2 pdp-directive"], ["taken back core-full"]]);
+    assert.deepEqual([service.reservations(), lost?.grant], [[kept], GRANT]);
+  });
+}
+
 test("Admission answers SSQ at once: what it holds is what it asked for (RFC 2748 §3.5)", () => {
   const { edge, service } = granted(admission, JOIN, GRANT);
   service.onSynchronize(admission, undefined);

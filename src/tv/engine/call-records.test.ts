@@ -4,6 +4,7 @@ import { utf8 } from "#base/bytes.ts";
 import { SILENT } from "#base/log.ts";
 import { simNetwork } from "#sim/index.ts";
 import type { CallPort } from "#sip/engine/call-types.ts";
+import type { DialogRow } from "#sip/engine/dialog-row.ts";
 import type { SipRequest } from "#sip/wire/message.ts";
 import { parseMessage } from "#sip/wire/parse.ts";
 import { CallRecords } from "./call-records.ts";
@@ -87,4 +88,21 @@ test("whenNone waits for the last call, and no longer than it is told", () => {
   assert.equal(heard.length, 2);
   net.run(1);
   assert.deepEqual(heard, ["at once", "last", "late"]);
+});
+
+test("a call that goes on from an earlier run is open from then on; one that a DS placed is none of a caller's", () => {
+  const { net, lines, records, invite } = bench();
+  const row = { remote: "<sip:alice@tv.example>;tag=a", local: "<sip:bob-tv@tv.example>;tag=b", callId: "c1" };
+  const port = { restore: ({ weCalled }: DialogRow) => (weCalled ? 2 : 1) } as unknown as CallPort;
+  const calls = records.recording(port);
+  calls.restore({ ...row, weCalled: false } as DialogRow, 1_000);
+  calls.restore({ ...row, weCalled: true } as DialogRow, 1_000);
+  assert.deepEqual(records.open(), [1]);
+  net.run(3_000);
+  records.ended(1, { kind: "bye", headers: invite.headers });
+  assert.deepEqual(lines, [
+    ["call goes on", ALICE],
+    ["call ended", { ...ALICE, outcome: "bye", lastedSec: 3 }],
+  ]);
+  assert.deepEqual(records.counters, { answered: 0, refused: 0, givenUp: 0, setupMs: 0 });
 });

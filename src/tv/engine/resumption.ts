@@ -40,7 +40,10 @@ export class Resumption {
       else this.#goOn(call, row.value);
     }
     this.#audience.resumed();
-    for (const { viewing, session } of this.#viewings.values()) viewing.resumed(session);
+    for (const { viewing, session } of this.#viewings.values()) {
+      viewing.resumed(session);
+      this.#viewings.get(`${session.reserved[0]?.request["replaces"]}`)?.viewing.giveWay();
+    }
   }
 
   #goOn(call: CallId, session: Session): void {
