@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -36,6 +36,18 @@ test("the file of a newer program is refused", () => {
     database.exec("PRAGMA user_version = 99");
     database.close();
     assert.throws(() => openStore(file), StoreError);
+  });
+});
+
+test("a file that is no database, or cannot be one, is refused by its name", () => {
+  inFolder((file) => {
+    writeFileSync(file, "x".repeat(10_000));
+    assert.throws(() => openStore(file), {
+      name: "StoreError",
+      message: `Cannot use the database ${file}: file is not a database`,
+    });
+    const folder = path.dirname(file);
+    assert.throws(() => openStore(folder), { name: "StoreError", message: new RegExp(`^Cannot use the database ${folder}: `) });
   });
 });
 

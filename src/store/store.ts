@@ -1,5 +1,5 @@
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import { migrate } from "./migrations.ts";
+import { migrate, StoreError } from "./migrations.ts";
 
 export interface AccountRow {
   readonly user: string;
@@ -64,17 +64,22 @@ const ACCOUNT = `user, password_hash AS passwordHash, access_kbps AS accessKbps,
 const SECRET = `id, user, label, created_wall_ms AS createdWallMs, ha1_md5 AS ha1Md5, ha1_sha256 AS ha1Sha256`;
 const CHANNEL = `name, owner, title, mode, kbps`;
 
-/** Opens or creates the database, and brings it to this program's version. Throws StoreError for one of a newer program. */
+/**
+ * Opens or creates the database, and brings it to this program's version. Throws StoreError for one that is damaged, cannot
+ * be written or is of a newer program.
+ */
 export function openStore(path: string): Store {
-  const database = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 2_000 });
+  let database: DatabaseSync | undefined;
   try {
+    database = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 2_000 });
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
     migrate(database);
+    return new SqliteStore(database);
   } catch (error) {
-    database.close();
-    throw error;
+    database?.close();
+    if (error instanceof StoreError) throw error;
+    throw new StoreError(`Cannot use the database ${path}: ${(error as Error).message}`, { cause: error });
   }
-  return new SqliteStore(database);
 }
 
 class SqliteStore implements Store {
