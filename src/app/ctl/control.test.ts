@@ -50,7 +50,7 @@ simTest("ctl: tables and rows are those of all who answer, each as it has them",
   assert.deepEqual(
     found.map(({ at, rows, own, marks, positions }) => ({ at, rows, own, marks, positions })),
     [
-      { at: "ds1", rows: 1, own: 1, marks: 0, positions: { ds1: 1 } },
+      { at: "ds1", rows: 1, own: 1, marks: 0, positions: { ds1: 1, ds2: 0 } },
       { at: "ds2", rows: 1, own: 0, marks: 0, positions: { ds1: 1 } },
     ],
   );

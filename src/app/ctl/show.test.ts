@@ -43,7 +43,7 @@ const CASES: { name: string; text: string; wants: string[] }[] = [
           marks: 0,
           octets: 900,
           unreplicated: 0,
-          positions: { ds1: 4, ds2: 17 },
+          positions: { ds1: 4, ds2: 17, edge1: 0 },
         },
       ],
       silent: ["ds2", "ds3"],

@@ -30,8 +30,10 @@ export const SHOW: { readonly [Kind in Ask["ask"]]: (told: Told[Kind]) => string
 const lines = (...parts: string[]): string => parts.join("\n");
 const ms = (value: number | null): Cell =>
   value === null ? undefined : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+/** Of whom there is anything. */
 const owners = (positions: Readonly<Record<string, number>>): string =>
   Object.entries(positions)
+    .filter(([, position]) => position > 0)
     .map(([owner, position]) => `${owner}:${position}`)
     .join(" ");
 const unheard = (silent: readonly string[]): string[] => (silent.length === 0 ? [] : [`No answer from ${silent.join(", ")}.`]);
