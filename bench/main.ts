@@ -4,6 +4,7 @@ import { benchJoin } from "./join.ts";
 import { benchOverlay } from "./overlay.ts";
 import { benchSip, type SipFigures } from "./sip.ts";
 import { benchSurvive } from "./survive.ts";
+import { benchTables } from "./tables.ts";
 
 const program = new Command("bench").description("CPU per operation, beside peers and the I/O floor, in one run");
 const machine = { cpu: os.cpus()[0]?.model ?? "unknown", cores: os.availableParallelism(), node: process.version };
@@ -67,6 +68,19 @@ program
       json ? `${JSON.stringify({ bench: "survive", machine, ...figures })}\n` : `${JSON.stringify(figures, null, 2)}\n`,
     );
     if (figures.faults.length > 0) process.exitCode = 1;
+  });
+
+program
+  .command("tables")
+  .description("rows of a table: octets and CPU each, time until they are promised, and until they are everywhere")
+  .option("--rows <n>", "of the largest table", Number, 1_000_000)
+  .option("--folder <dir>", "where logs are made: a real disk", os.tmpdir())
+  .option("--json", "print one JSON object")
+  .action(async ({ json, ...options }) => {
+    const figures = await benchTables(options, say);
+    process.stdout.write(
+      json ? `${JSON.stringify({ bench: "tables", machine, ...figures })}\n` : `${JSON.stringify(figures, null, 2)}\n`,
+    );
   });
 
 function sipTable(figures: readonly SipFigures[]): string {

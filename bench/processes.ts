@@ -1,5 +1,6 @@
 import { type ChildProcess, fork, spawn, spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
 
 /** Server and generator have a core each: what one takes is not the other's. */
@@ -16,14 +17,19 @@ export interface Server {
 export type Metrics = Readonly<Record<string, number>>;
 
 /** A server of ours, pinned to its core. */
-export async function startOurs(kind: "floor" | "relay" | "ds" | "proxy", port: number): Promise<Server> {
-  const child = fork(path.join(import.meta.dirname, "server.ts"), [kind, String(port)]);
+export async function startOurs(kind: "floor" | "relay" | "ds" | "durable" | "proxy", port: number): Promise<Server> {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "sipcast-bench-"));
+  const child = fork(path.join(import.meta.dirname, "server.ts"), [kind, String(port), folder]);
   pin(child);
   await new Promise<void>((resolve, reject) => {
     child.once("message", () => resolve());
     child.once("exit", (code) => reject(new Error(`The ${kind} under test ended with ${code}`)));
   });
-  return { pids: [child.pid ?? 0], stop: () => ended(child, "SIGTERM") };
+  const stop = async (): Promise<void> => {
+    await ended(child, "SIGTERM");
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { pids: [child.pid ?? 0], stop };
 }
 
 /** Kamailio with a configuration of the peer kit, pinned to the same core. */

@@ -1,22 +1,27 @@
 /**
  * The server under test, in a process of its own: `floor` answers every datagram with the least that the generator takes,
- * `relay` hands datagrams from one end of a call to the other; `ds` is a DS with 100,000 subscribers, `proxy` its proxy for
- * everybody. Tells its parent "ready" once it answers, and ends with its parent's channel.
+ * `relay` hands datagrams from one end of a call to the other; `ds` is a DS with 100,000 subscribers, `durable` the same with its
+ * log in a folder and another member that copies, `proxy` a DS's proxy for everybody. Tells its parent "ready" once it answers,
+ * and ends with its parent's channel.
  */
+import { fork, spawnSync } from "node:child_process";
 import dgram from "node:dgram";
+import path from "node:path";
 import { SILENT } from "#base/log.ts";
 import { nodeHost } from "#host/node/index.ts";
-import { InProcessCarrier, OverlayNode } from "#overlay/index.ts";
+import { ChannelHub, InProcessCarrier, ipcChannel, OverlayNode } from "#overlay/index.ts";
 import { startDs } from "#roles/ds.ts";
 import type { RoleContext } from "#roles/types.ts";
 import { ha1 } from "#sip/index.ts";
 import { startOpenProxy } from "./open-proxy.ts";
+import { GENERATOR_CPU } from "./processes.ts";
+import type { MemberPlan } from "./tables/member.ts";
 import { BENCH_DOMAIN, BENCH_USERS, benchSecret, benchUser, CALLEE_PORT, CALLER_PORT } from "./users.ts";
 
-const [kind = "", portText = ""] = process.argv.slice(2);
+const [kind = "", portText = "", folder = ""] = process.argv.slice(2);
 const port = Number(portText);
 process.on("disconnect", () => process.exit());
-const host = nodeHost();
+const host = nodeHost(kind === "durable" ? { logDirectory: path.join(folder, "ds1") } : {});
 const carrier = new InProcessCarrier();
 if (kind === "floor") floor();
 else if (kind === "relay") relay();
@@ -71,9 +76,12 @@ function ds(): void {
   });
   registration.overlay.setPhase("serving");
   const running = context("ds1", "ds");
-  registration.overlay.onMembers((member) => {
-    if (member.id === "ds1" && member.phase === "serving") ready();
+  const awaited = new Set(kind === "durable" ? ["ds1", "ds2"] : ["ds1"]);
+  registration.overlay.onMembers(({ id, phase }) => {
+    if ((id === "ds1" && phase !== "serving") || !awaited.delete(id)) return;
+    if (awaited.size === 0) ready();
   });
+  if (kind === "durable") startCopier();
   startDs(running, {
     id: "ds1",
     site: "site1",
@@ -85,6 +93,15 @@ function ds(): void {
     digest: ["MD5"],
     origins: [],
   });
+}
+
+/** Another DS's overlay, on the generator's core: what it takes is not the server's. */
+function startCopier(): void {
+  const plan: MemberPlan = { id: "ds2", logDirectory: path.join(folder, "ds2"), bindings: 0 };
+  const args = [JSON.stringify(plan)];
+  const copier = fork(path.join(import.meta.dirname, "tables/member.ts"), args, { serialization: "advanced" });
+  spawnSync("taskset", ["-acp", String(GENERATOR_CPU), String(copier.pid)], { stdio: "ignore" });
+  new ChannelHub(carrier, host).attach(ipcChannel(copier));
 }
 
 function ready(): void {

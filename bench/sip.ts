@@ -19,7 +19,7 @@ interface Workload {
   readonly mode: readonly string[];
   /** What the generator does first, unmeasured, with who keeps state. */
   readonly setup?: readonly string[];
-  readonly ours: "ds" | "proxy";
+  readonly ours: "ds" | "durable" | "proxy";
   readonly floor: "floor" | "relay";
   readonly kamailio: { readonly config: string; readonly flags: readonly string[] };
   /** What the generator counts as operations of the floor in one of the servers': so often the floor's cost is paid. */
@@ -49,6 +49,14 @@ const WORKLOADS: readonly Workload[] = [
     name: "REGISTER with digest, challenged each time",
     mode: ["reg", "auth=2", "n=100000", "w=64"],
     ours: "ds",
+    floor: "floor",
+    kamailio: { config: "registrar", flags: ["WITH_AUTH"] },
+    exchanges: 2,
+  },
+  {
+    name: "the same, on the disk and at a second DS", // Kamailio's is in memory here, too
+    mode: ["reg", "auth=2", "n=100000", "w=64"],
+    ours: "durable",
     floor: "floor",
     kamailio: { config: "registrar", flags: ["WITH_AUTH"] },
     exchanges: 2,
