@@ -11,8 +11,8 @@ import { readAddress } from "#host/addresses.ts";
 import type { Address } from "#host/host.ts";
 import type { SipResponse } from "#sip/wire/index.ts";
 import type { DemoReady } from "./demo-state.ts";
-import { type Asked, type Credentials, Phone } from "./test-phone.ts";
 import { Bench } from "./test-program.ts";
+import { type Asked, type Credentials, RawSip } from "./test-raw-sip.ts";
 
 const bench = new Bench();
 const ALICE: Credentials = { user: "alice", secret: "alice-device" };
@@ -26,7 +26,7 @@ const PAGE = sdp("m=video 9 TCP/WS/MP2T 33", "a=recvonly", "a=setup:active", "a=
 
 let ready: DemoReady;
 let ds: Address;
-let phone: Phone;
+let sip: RawSip;
 /** A good viewer, who must not notice anything. */
 const viewer = { packets: 0, socket: dgram.createSocket("udp4") };
 /** A media token that nobody uses, and when it was given. */
@@ -37,23 +37,23 @@ const addressOf = (shown: string): Address => readAddress(shown) ?? assert.fail(
 before(async () => {
   ({ ready } = await bench.demo());
   ds = addressOf(ready.sites[0]?.ds.udp ?? "");
-  phone = await Phone.at(ds, ready.domain);
+  sip = await RawSip.at(ds, ready.domain);
   viewer.socket.on("message", () => viewer.packets++);
   await new Promise<void>((bound) => viewer.socket.bind(0, "127.0.0.1", bound));
   await watchNews(WATCH(viewer.socket.address().port));
   unused = { url: urlIn(await watchNews(PAGE)), atMs: performance.now() };
 });
 after(() => {
-  phone.close();
+  sip.close();
   viewer.socket.close();
   bench.close();
 });
 
 /** Alice watches: the 200, acknowledged. */
 async function watchNews(body: string): Promise<SipResponse> {
-  const { request, response } = await phone.asUser(ALICE, { method: "INVITE", uri: URI("news"), body });
+  const { request, response } = await sip.asUser(ALICE, { method: "INVITE", uri: URI("news"), body });
   assert.equal(response.status, 200);
-  phone.send(phone.within(request, response, "ACK"));
+  sip.send(sip.within(request, response, "ACK"));
   return response;
 }
 const urlIn = ({ body }: SipResponse): string => /a=websocket-uri:(\S+)/.exec(text(body))?.[1] ?? "";
@@ -61,7 +61,7 @@ const urlIn = ({ body }: SipResponse): string => /a=websocket-uri:(\S+)/.exec(te
 /** A newcomer is answered, and the good viewer's packets keep coming. */
 async function othersAreServed(): Promise<void> {
   const before = viewer.packets;
-  assert.equal((await phone.exchange(phone.request({ method: "OPTIONS" })))?.status, 200);
+  assert.equal((await sip.exchange(sip.request({ method: "OPTIONS" })))?.status, 200);
   for (let waitedMs = 0; viewer.packets < before + 2 && waitedMs < 2_000; waitedMs += 20) await sleep(20);
   assert.ok(viewer.packets >= before + 2, "the viewer receives");
 }
@@ -93,42 +93,42 @@ const RAW: readonly { name: string; octets: () => string | Uint8Array; wants: An
   { name: "half a start line", octets: () => "OPTIONS sip:sipc", wants: undefined },
   {
     name: "a message cut off in its head",
-    octets: () => cut(phone.request({ method: "OPTIONS" }), "CSeq"),
+    octets: () => cut(sip.request({ method: "OPTIONS" }), "CSeq"),
     wants: { status: 400 },
   },
   {
     name: "a header field longer than sipHeaderChars",
-    octets: () => phone.request(long(LIMITS.sipHeaderChars)),
+    octets: () => sip.request(long(LIMITS.sipHeaderChars)),
     wants: { status: 400 },
   },
-  { name: "a head of as much as UDP carries", octets: () => phone.request(long(64_900)), wants: { status: 400 } },
+  { name: "a head of as much as UDP carries", octets: () => sip.request(long(64_900)), wants: { status: 400 } },
   {
     name: "a body shorter than Content-Length (RFC 3261 §18.3)",
-    octets: () => phone.request({ method: "INVITE", body: LIVE, lines: { "Content-Length": "4000" } }),
+    octets: () => sip.request({ method: "INVITE", body: LIVE, lines: { "Content-Length": "4000" } }),
     wants: { status: 400 },
   },
   {
     name: "an unknown method (RFC 3261 §8.2.1)",
-    octets: () => phone.request({ method: "FROBNICATE" }),
+    octets: () => sip.request({ method: "FROBNICATE" }),
     wants: { status: 405, has: ["allow", /INVITE.*BYE/] },
   },
-  { name: "CANCEL of nothing (RFC 3261 §9.2)", octets: () => phone.request({ method: "CANCEL" }), wants: { status: 481 } },
-  { name: "BYE of nothing (RFC 3261 §15.1.2)", octets: () => phone.request({ method: "BYE" }), wants: { status: 481 } },
+  { name: "CANCEL of nothing (RFC 3261 §9.2)", octets: () => sip.request({ method: "CANCEL" }), wants: { status: 481 } },
+  { name: "BYE of nothing (RFC 3261 §15.1.2)", octets: () => sip.request({ method: "BYE" }), wants: { status: 481 } },
   {
     name: "BYE of a dialog that is none (RFC 3261 §15.1.2)",
-    octets: () => phone.request({ method: "BYE", lines: { To: "<sip:news@sipcast.test>;tag=none" } }),
+    octets: () => sip.request({ method: "BYE", lines: { To: "<sip:news@sipcast.test>;tag=none" } }),
     wants: { status: 481 },
   },
   {
     name: "REGISTER without credentials (RFC 3261 §22.2)",
-    octets: () => phone.request({ method: "REGISTER", to: URI("alice") }),
+    octets: () => sip.request({ method: "REGISTER", to: URI("alice") }),
     wants: { status: 401, has: ["www-authenticate", /^Digest realm="sipcast.test"/] },
   },
 ];
 for (const { name, octets, wants } of RAW) {
   badTest(`UDP: ${name} gets ${wants?.status ?? "no answer"}`, async () => {
-    if (wants) isAnswered(await phone.exchange(octets()), wants);
-    else assert.ok(await phone.isIgnored(octets()));
+    if (wants) isAnswered(await sip.exchange(octets()), wants);
+    else assert.ok(await sip.isIgnored(octets()));
   });
 }
 
@@ -177,7 +177,7 @@ const ASKED: readonly { name: string; who?: Credentials; asked: Asked; wants: An
   },
 ];
 for (const { name, who = ALICE, asked, wants } of ASKED) {
-  badTest(`SIP: ${name} gets ${wants.status}`, async () => isAnswered((await phone.asUser(who, asked)).response, wants));
+  badTest(`SIP: ${name} gets ${wants.status}`, async () => isAnswered((await sip.asUser(who, asked)).response, wants));
 }
 
 /** Octets to a COPS server; what it says until it closes the connection. */
@@ -213,10 +213,10 @@ for (const [who, at] of [
     badTest(`COPS: ${name} to the ${who} ends the connection; other PEPs go on (RFC 2748 §2.1, §2.2)`, async () => {
       const said = await copsSays(at(), octets);
       assert.deepEqual([said[1], said.toString("hex", 8)], [COPS_CLOSE, BAD_FORMAT], "Client-Close with Error, and nothing else");
-      const { request, response } = await phone.asUser(ALICE, { method: "INVITE", uri: URI("sport"), body: WATCH(40_002) });
+      const { request, response } = await sip.asUser(ALICE, { method: "INVITE", uri: URI("sport"), body: WATCH(40_002) });
       assert.equal(response.status, 200, "a new join is granted by that edge and the broker");
-      phone.send(phone.within(request, response, "ACK"));
-      assert.equal((await phone.exchange(phone.within(request, response, "BYE")))?.status, 200);
+      sip.send(sip.within(request, response, "ACK"));
+      assert.equal((await sip.exchange(sip.within(request, response, "BYE")))?.status, 200);
     });
   }
 }
@@ -258,7 +258,7 @@ badTest("WebSocket: a message larger than sipMessageBytes gets 513 (RFC 3261 §2
   t.after(() => socket.terminate());
   await new Promise((open) => socket.once("open", open));
   const answer = new Promise<string>((got) => socket.once("message", (data) => got(String(data))));
-  socket.send(phone.request(long(70_000)));
+  socket.send(sip.request(long(70_000)));
   assert.match(await answer, /^SIP\/2\.0 513 /);
 });
 

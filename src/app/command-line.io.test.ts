@@ -6,7 +6,7 @@ import path from "node:path";
 import { after, before, suite, test } from "node:test";
 import { type Address, showAddress } from "#host/host.ts";
 import { nodeHost } from "#host/node/index.ts";
-import { toolOrSkip } from "#host/node/test-tools.ts";
+import { toolOrSkip, until } from "#host/node/test-tools.ts";
 import { SCENARIOS } from "#sim/scenarios.ts";
 import { response, StreamTransport, UdpTransport } from "#sip/index.ts";
 import { Party } from "#sip/test-party.ts";
@@ -129,7 +129,7 @@ test("broadcast: on air until Ctrl-C; whoever watches is told that the channel h
   await broadcast.says(/^bob-tv is on air: .+, 301 kbit\/s, over and over, to 127\.0\.2\.1:\d+\. Ctrl-C ends it\.$/m);
   const watch = bench.sipcast("watch", "bob-tv", "-o", fileIn("bob-tv.ts"));
   await watch.says(/^Watching bob-tv/m);
-  while (!readFileSync(fileIn("bob-tv.ts")).length) await new Promise((soon) => setTimeout(soon, 50));
+  await until("a picture", () => readFileSync(fileIn("bob-tv.ts")).length > 0);
   assert.equal(await broadcast.stop("SIGINT", STOP_WITHIN_MS), 0);
   assert.match(broadcast.err, /^bob-tv is off air\.$/m);
   assert.equal(await watch.exit(), 0);

@@ -3,99 +3,24 @@
  * Linux's bridge with IGMP snooping (RFC 4541) between them.
  */
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
 import { statSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { stringify } from "yaml";
-import { toolOrSkip } from "#host/node/test-tools.ts";
-import { eventually } from "./test-browser.ts";
+import { TestSwitch } from "#host/node/test-switch.ts";
+import { until } from "#host/node/test-tools.ts";
 import { SIGN_UP, type SignedUp } from "./test-people.ts";
 import { Bench, HOME, type Program, SERVING } from "./test-program.ts";
 
 /** The hosts on the switch. Addresses for documentation (RFC 5737): nothing else has them. */
 const HOSTS = { operator: "192.0.2.1", viewer: "192.0.2.2", bystander: "192.0.2.3" } as const;
 type HostName = keyof typeof HOSTS;
-const HOST_NAMES = Object.keys(HOSTS) as HostName[];
 const DOMAIN = "tv.example";
 const PORT = { sip: 5_060, sipWs: 5_061, cops: 5_062, mediaWs: 5_063, broker: 5_064, web: 8_080, ingest: 6_000, group: 5_004 };
 const WEB = `http://${HOSTS.operator}:${PORT.web}`;
 /** A datagram of seven TS packets with its RTP header (RFC 2250). */
 const RTP_OCTETS = 7 * 188 + 12;
 const INTRUSION = { datagrams: 1_000, octets: 1_000 } as const;
-
-/** Three hosts and the switch; all of it goes with its namespaces. */
-class Network {
-  readonly #switch = `sipcast-${process.pid}`;
-
-  /** Throws where namespaces or bridges are not to be had, with what `ip` said. */
-  constructor(t: TestContext) {
-    t.after(() => {
-      for (const name of [this.#switch, ...HOST_NAMES.map((host) => this.#of(host))]) spawnSync("ip", ["netns", "del", name]);
-    });
-    ip("netns", "add", this.#switch);
-    ip("-n", this.#switch, "link", "add", "name", "br0", "type", "bridge", "mcast_igmp_version", "3");
-    // Who has begun to ask floods until hosts have had the time to answer: 1 s instead of 10.
-    for (const option of ["mcast_query_response_interval 100", "mcast_querier 1"])
-      ip("-n", this.#switch, "link", "set", "br0", "type", "bridge", ...option.split(" "));
-    ip("-n", this.#switch, "link", "set", "br0", "up");
-    for (const host of HOST_NAMES) this.#plugIn(host);
-  }
-  #of(host: HostName): string {
-    return `${this.#switch}-${host}`;
-  }
-  #plugIn(host: HostName): void {
-    const namespace = this.#of(host);
-    ip("netns", "add", namespace);
-    ip("link", "add", "eth0", "netns", namespace, "type", "veth", "peer", "name", host, "netns", this.#switch);
-    ip("-n", this.#switch, "link", "set", host, "master", "br0", "up");
-    ip("-n", namespace, "address", "add", `${HOSTS[host]}/24`, "dev", "eth0");
-    for (const device of ["lo", "eth0"]) ip("-n", namespace, "link", "set", device, "up");
-  }
-
-  /** The command line that runs that command on that host. */
-  on(host: HostName, ...command: string[]): [program: "ip", ...args: string[]] {
-    return ["ip", "netns", "exec", this.#of(host), ...command];
-  }
-  /** What the bridge has sent to that host so far. */
-  octetsTo(host: HostName): number {
-    const [link] = JSON.parse(ip("-n", this.#switch, "-j", "-s", "link", "show", "dev", host)) as [Link];
-    return link.stats64.tx.bytes;
-  }
-  /** Who has joined what, "HOST SOURCE GROUP" each. The bridge has an entry of the group itself, which names its sources, beside. */
-  members(): string[] {
-    const json = execFileSync("bridge", ["-n", this.#switch, "-j", "-d", "mdb", "show"], { encoding: "utf8" });
-    const [{ mdb }] = JSON.parse(json) as [{ mdb: readonly Member[] }];
-    const joined = mdb.filter(({ grp, src, filter_mode }) => /^\d/.test(grp) && (src !== undefined || filter_mode !== "include"));
-    return joined.map(({ port, src = "any", grp }) => `${port} ${src} ${grp}`);
-  }
-}
-interface Link {
-  readonly stats64: { readonly tx: { readonly bytes: number } };
-}
-interface Member {
-  readonly port: string;
-  readonly grp: string;
-  readonly src?: string;
-  readonly filter_mode?: "include" | "exclude";
-}
-
-/** Networks are root's to make; where there may be none the test is skipped, visibly, and with CI=true it fails. */
-function networkOrSkip(t: TestContext): Network | undefined {
-  try {
-    return new Network(t);
-  } catch (error) {
-    if (process.env["CI"] === "true") throw error;
-    t.skip(`there can be no network of its own: ${error}`);
-    return undefined;
-  }
-}
-
-function ip(...args: string[]): string {
-  const { status, stdout, stderr } = spawnSync("ip", args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`ip ${args.join(" ")}: ${stderr}`);
-  return stdout;
-}
 
 const CONFIG = stringify({
   domain: DOMAIN,
@@ -129,11 +54,11 @@ const intrude = (group: string): string => `
 `;
 
 test("a channel crosses an IGMP-snooping switch to who joined its source, and to nobody else (RFC 4607, RFC 3376)", async (t) => {
-  if (!toolOrSkip(t, "ip") || !toolOrSkip(t, "bridge")) return;
+  // Who has begun to ask floods until hosts have had the time to answer: 1 s instead of 10.
+  const network = TestSwitch.orSkip(t, HOSTS, { mcast_query_response_interval: 100 });
+  if (!network) return;
   const bench = new Bench();
   t.after(() => bench.close());
-  const network = networkOrSkip(t);
-  if (!network) return;
   const run = (host: HostName, ...command: string[]): Program => bench.run(...network.on(host, ...command));
   const sipcast = (host: HostName, ...args: string[]): Program => run(host, path.join(HOME, "bin/sipcast"), ...args);
 
@@ -154,7 +79,7 @@ test("a channel crosses an IGMP-snooping switch to who joined its source, and to
   const [, group = ""] = await watch.says(
     new RegExp(`group (232\\.\\d+\\.\\d+\\.\\d+):${PORT.group}, source ${HOSTS.operator},`),
   );
-  await eventually("two dozen packets", async () => statSync(file).size > 24 * RTP_OCTETS || undefined);
+  await until("two dozen packets", () => statSync(file).size > 24 * RTP_OCTETS);
   assert.deepEqual(network.members(), [`viewer ${HOSTS.operator} ${group}`]);
   assert.ok(network.octetsTo("viewer") - before.viewer >= statSync(file).size);
   const stray = network.octetsTo("bystander") - before.bystander;
@@ -166,7 +91,7 @@ test("a channel crosses an IGMP-snooping switch to who joined its source, and to
   assert.ok(more < (INTRUSION.datagrams * INTRUSION.octets) / 2, `${more} octets, also from another source than the channel's`);
 
   assert.equal(await watch.stop(), 0, watch.err);
-  await eventually("an empty multicast table", async () => network.members().length === 0 || undefined);
+  await until("an empty multicast table", () => network.members().length === 0);
   assert.equal(await broadcast.stop(), 0, broadcast.err);
   assert.equal(await operator.stop("SIGTERM"), 0, operator.err);
 });

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import { test } from "node:test";
 import type { Browser, BrowserContext, Page } from "playwright-core";
-import { toolOrSkip } from "#host/node/test-tools.ts";
+import { toolOrSkip, until } from "#host/node/test-tools.ts";
 import type { DemoReady } from "./demo-state.ts";
-import { buildPage, eventually, openBrowser } from "./test-browser.ts";
+import { buildPage, openBrowser } from "./test-browser.ts";
 import { Bench } from "./test-program.ts";
 
 /** One sample channel fits between the sites, two do not. */
@@ -134,7 +134,7 @@ async function shows(house: House, page: Page, channel: string, band: "blue" | "
 /** The same, and that picture and sound go on. */
 async function plays(house: House, page: Page, channel: string, band: "blue" | "green"): Promise<void> {
   const first = await shows(house, page, channel, band);
-  const later = await eventually(`a moving picture of ${channel}`, async () => {
+  const later = await until(`a moving picture of ${channel}`, async () => {
     const now = await look(page);
     return now.frames >= first.frames + 5 && now.audioBytes > first.audioBytes ? now : undefined;
   });
@@ -179,6 +179,15 @@ async function changeChannels(house: House): Promise<void> {
   await signIn(house, page, "alice");
   await tile(page, "news").click();
   await shows(house, page, "news", "blue");
+  await tile(page, "sport").click();
+  await shows(house, page, "sport", "green");
+  let streams = 0;
+  page.on("websocket", (socket) => void (streams += Number(socket.url().includes("/media/"))));
+  await tile(page, "bob-tv").click(); // off air: the picture goes on, by the connection that it has
+  await saysSo(page, "off air");
+  const { frames } = await look(page);
+  await eventually("the picture before", async () => (await look(page)).frames >= frames + 5 || undefined);
+  assert.equal(streams, 0);
   await tile(page, "sport").click();
   await shows(house, page, "sport", "green");
   await page.keyboard.press("ArrowUp");
@@ -283,7 +292,7 @@ const breakSockets = (page: Page, path: string) =>
 async function keyboard(house: House): Promise<void> {
   const page = await open(house);
   const tabTo = (testId: string) =>
-    eventually(`the focus on ${testId}`, async () => {
+    until(`the focus on ${testId}`, async () => {
       await page.keyboard.press("Tab");
       return (await page.locator(`[data-testid="${testId}"]:focus`).count()) > 0 ? true : undefined;
     });
@@ -325,7 +334,7 @@ async function signOut(house: House): Promise<void> {
   await tab.getByTestId("account").waitFor();
   await page.getByTestId("sign-out").click();
   await page.getByTestId("sign-in-form").waitFor();
-  await eventually("the end of every WebSocket", async () => (sockets.size === 0 ? true : undefined));
+  await until("the end of every WebSocket", () => sockets.size === 0);
   await tab.getByTestId("sign-in-form").waitFor();
 }
 

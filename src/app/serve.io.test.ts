@@ -5,9 +5,10 @@ import { once } from "node:events";
 import { readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { after, test } from "node:test";
+import { until } from "#host/node/test-tools.ts";
 import { SPARE_OFFSET, TestOperator } from "./test-operator.ts";
 import { post } from "./test-people.ts";
-import { Bench, SERVING, until } from "./test-program.ts";
+import { Bench, SERVING } from "./test-program.ts";
 
 const bench = new Bench();
 after(() => bench.close());

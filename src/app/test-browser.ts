@@ -2,12 +2,9 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Browser, chromium } from "playwright-core";
 import { HOME } from "./test-program.ts";
 
-const POLL_MS = 20;
-const PATIENCE_MS = 15_000;
 const FLAGS = [
   "--headless",
   "--no-sandbox",
@@ -24,15 +21,4 @@ export const openBrowser = (): Promise<Browser> => chromium.launch({ executableP
 /** Builds the page where it has not been built. */
 export function buildPage(): void {
   if (!existsSync(path.join(HOME, "web/dist/index.html"))) execFileSync("npm", ["run", "build"], { cwd: HOME, stdio: "pipe" });
-}
-
-/** What `get` answers once it answers something; throws after 15 s. */
-export async function eventually<T>(what: string, get: () => Promise<T | undefined>): Promise<T> {
-  const deadlineMs = performance.now() + PATIENCE_MS;
-  while (performance.now() < deadlineMs) {
-    const got = await get();
-    if (got !== undefined) return got;
-    await sleep(POLL_MS);
-  }
-  throw new Error(`${what}: not within ${PATIENCE_MS / 1_000} s`);
 }

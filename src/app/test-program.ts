@@ -149,15 +149,6 @@ function listener(port: number): Promise<net.Server | undefined> {
   });
 }
 
-/** Looks now and then until it is so; throws when it is not within the tests' patience. */
-export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + PATIENCE_MS;
-  while (!(await isSo())) {
-    if (performance.now() > endMs) throw new Error(`Not so within ${PATIENCE_MS} ms: ${what}`);
-    await new Promise((later) => setTimeout(later, 50));
-  }
-}
-
 async function within<T>(ms: number, wanted: Promise<T>, otherwise: () => string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {

@@ -9,7 +9,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Address, Host } from "#host/host.ts";
 import { nodeHost } from "#host/node/index.ts";
-import { toolOrSkip } from "#host/node/test-tools.ts";
+import { toolOrSkip, until } from "#host/node/test-tools.ts";
 import { copsKey } from "./engine/integrity.ts";
 import {
   edgePolicyAttributes,
@@ -50,14 +50,6 @@ const POLICY = edgePolicyAttributes({
   ingestKbps: 100_000,
   accessKbps: 500_000,
 });
-
-async function until(what: string, condition: () => boolean): Promise<void> {
-  const endMs = performance.now() + 10_000;
-  while (!condition()) {
-    assert.ok(performance.now() < endMs, `${what}: it never happened`);
-    await sleep(5);
-  }
-}
 
 /** tshark on `lo`: what it captured is in `file`, a line for each packet in `seen`. */
 interface Capture {

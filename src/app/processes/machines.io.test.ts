@@ -4,10 +4,10 @@ import { copyFileSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { after, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
-import { toolOrSkip } from "#host/node/test-tools.ts";
+import { toolOrSkip, until } from "#host/node/test-tools.ts";
 import { SPARE_OFFSET, TestOperator } from "../test-operator.ts";
 import { signUp } from "../test-people.ts";
-import { Bench, SERVING, until } from "../test-program.ts";
+import { Bench, SERVING } from "../test-program.ts";
 
 const bench = new Bench();
 after(() => bench.close());

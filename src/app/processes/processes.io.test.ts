@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, test } from "node:test";
+import { until } from "#host/node/test-tools.ts";
 import { TestOperator } from "../test-operator.ts";
-import { Bench, type Program, until } from "../test-program.ts";
+import { Bench, type Program } from "../test-program.ts";
 
 const bench = new Bench();
 after(() => bench.close());

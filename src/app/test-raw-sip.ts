@@ -28,8 +28,8 @@ export interface Credentials {
   readonly secret: string;
 }
 
-/** A SIP phone on a UDP port of its own. */
-export class Phone {
+/** Somebody on a UDP port of his own. */
+export class RawSip {
   readonly #socket = dgram.createSocket("udp4");
   readonly #ds: Address;
   readonly #domain: string;
@@ -45,10 +45,10 @@ export class Phone {
       this.#wake();
     });
   }
-  static async at(ds: Address, domain: string): Promise<Phone> {
-    const phone = new Phone(ds, domain);
-    await new Promise<void>((bound) => phone.#socket.bind(0, "127.0.0.1", bound));
-    return phone;
+  static async at(ds: Address, domain: string): Promise<RawSip> {
+    const sip = new RawSip(ds, domain);
+    await new Promise<void>((bound) => sip.#socket.bind(0, "127.0.0.1", bound));
+    return sip;
   }
   close(): void {
     this.#socket.close();
