@@ -136,6 +136,16 @@ test("whoever puts takes the key over: its term is raised where its order does n
   assert.deepEqual({ owner, order, term }, { owner: "ds1", order: 5, term: 1 });
 });
 
+test("whoever takes a key over beats what its owner wrote last and promised to nobody", () => {
+  const [one, two] = [new Copy("ds1"), new Copy("ds2")];
+  two.put("k", "promised", 1);
+  one.catchUp(two);
+  two.put("k", "never promised", 2);
+  one.put("k", "taken over", 2);
+  assert.equal(one.catchUp(two).rows.get("k")?.value, "taken over");
+  assert.equal(two.catchUp(one).rows.get("k")?.value, "taken over");
+});
+
 test("a removed row does not come back from a member that had it, and its mark goes when nothing can bring it back", () => {
   const [one, two, three] = [new Copy("ds1"), new Copy("ds2"), new Copy("ds3")];
   one.put("k", "a", 1, 60_000);

@@ -94,7 +94,8 @@ export class Rows<V extends Json> {
   }
 
   /**
-   * Writes an own row that beats whatever is known of the key: where `order` does not, order and term are raised. Throws
+   * Writes an own row that beats whatever is known of the key: its order is no lower, and its term is higher where it takes
+   * the key over, so that it also beats what the owner before it may have written and promised to nobody. Throws
    * RangeError for a key, value, order or lifetime out of its limits.
    */
   put(key: string, value: V, order: number, lifetimeMs: number, audience: MemberId, nowMs: number): Stream {
@@ -204,8 +205,8 @@ export class Rows<V extends Json> {
     const held = this.#index.find(key);
     const rival = held === 0 ? undefined : this.#blocks.facts(held);
     const isHigher = rival === undefined || order > rival.order;
-    const isOwn = rival !== undefined && this.#streams.at(rival.stream).owner === this.#self;
-    const term = rival === undefined || isHigher || isOwn ? (rival?.term ?? 0) : Math.min(rival.term + 1, LIMITS.overlayTerm);
+    const isTaken = rival !== undefined && this.#streams.at(rival.stream).owner !== this.#self;
+    const term = Math.min((rival?.term ?? 0) + (isTaken ? 1 : 0), LIMITS.overlayTerm);
     const keepUntilMs = Math.max(endsAtMs + LIMITS.overlayMarkMs, rival?.keepUntilMs ?? 0);
     const facts = { order: isHigher ? order : rival.order, term, endsAtMs, keepUntilMs };
     return this.#writeAs(held, key, value, facts, audience);
