@@ -51,6 +51,7 @@ before(async () => {
   registration.handle("registration.channels", (_body, _from, reply) => reply({ channels: [] }));
   echo.on("connection", (socket) => socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary })));
   await Promise.all([listening(upstream), listening(silent)]);
+  while (web.members().length < 3) await new Promise((next) => setImmediate(next));
   const dead = createServer();
   await listening(dead);
   const config = {
