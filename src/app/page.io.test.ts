@@ -181,6 +181,18 @@ async function changeChannels(house: House): Promise<void> {
   await shows(house, page, "news", "blue");
   await tile(page, "sport").click();
   await shows(house, page, "sport", "green");
+  const sockets: string[] = [];
+  page.on("websocket", (socket) => sockets.push(socket.url()));
+  await tile(page, "bob-tv").click(); // off air: the picture goes on, by the connection that it has
+  await saysSo(page, "off air");
+  const { frames } = await look(page);
+  await page.waitForFunction(
+    (least) => Number(document.querySelector("video")?.getVideoPlaybackQuality().totalVideoFrames) >= least,
+    frames + 5,
+  );
+  assert.deepEqual(sockets, []);
+  await tile(page, "sport").click();
+  await shows(house, page, "sport", "green");
   await page.keyboard.press("ArrowUp");
   await shows(house, page, "news", "blue");
   const other = await open(house); // the place between the sites that sport had is free again
