@@ -8,7 +8,10 @@ import type { Address } from "#host/host.ts";
 import { nodeHost } from "#host/node/index.ts";
 import { StreamTransport } from "#sip/index.ts";
 import { ask, Party } from "#sip/test-party.ts";
+import { allFaults } from "./config-checks.ts";
+import { readConfig } from "./config-file.ts";
 import { runInit } from "./init.ts";
+import { HOME } from "./test-program.ts";
 
 function folderOf(t: TestContext): string {
   const parent = mkdtempSync(path.join(tmpdir(), "sipcast-"));
@@ -44,6 +47,15 @@ test("init replaces nothing unless it is told to", async (t) => {
   await runInit(folder, { ...FLAGS, force: true });
   assert.notEqual(readFileSync(path.join(folder, "ca.pem"), "utf8"), before);
 });
+
+for (const name of ["north", "south"])
+  test(`deploy/two-machines/${name}.yaml has no faults with what init makes for its machines`, async (t) => {
+    const folder = folderOf(t);
+    await runInit(folder, { ...FLAGS, nats: ["192.0.2.1", "192.0.2.2"] });
+    const text = readFileSync(path.join(HOME, `deploy/two-machines/${name}.yaml`), "utf8");
+    const config = readConfig(text.replaceAll(/\/etc\/sipcast|\/var\/lib\/sipcast/g, folder), {});
+    assert.deepEqual(allFaults(config), []);
+  });
 
 for (const flags of [
   { domain: "TV example", ds: ["ds1"] },
