@@ -82,9 +82,9 @@ export class NodeLog implements Log {
   #writeBeside(rewrite: Rewrite): void {
     this.#writingBeside = true;
     open(this.#besidePath, "w", (openError, fd) => {
-      must(openError);
+      must(openError, this.#path);
       writeFile(fd, HEADER, (writeError) => {
-        must(writeError);
+        must(writeError, this.#path);
         this.#writeSlices(rewrite, fd);
       });
     });
@@ -99,9 +99,9 @@ export class NodeLog implements Log {
     const slice = nextSlice(rewrite.records);
     if (slice === undefined) return this.#besideDone(rewrite, fd);
     writeFile(fd, slice, (writeError) => {
-      must(writeError);
+      must(writeError, this.#path);
       fdatasync(fd, (syncError) => {
-        must(syncError);
+        must(syncError, this.#path);
         this.#writeSlices(rewrite, fd);
       });
     });
@@ -142,9 +142,9 @@ export class NodeLog implements Log {
     this.#isEmpty = false;
     this.#state = "busy";
     writeFile(this.#fd, octets, (writeError) => {
-      must(writeError);
+      must(writeError, this.#path);
       fdatasync(this.#fd, (syncError) => {
-        must(syncError);
+        must(syncError, this.#path);
         this.#done(ticket);
       });
     });
@@ -158,11 +158,11 @@ export class NodeLog implements Log {
     this.#rewrite = undefined;
     this.#state = "busy";
     writeFile(fd, rewrite.since.take(), (writeError) => {
-      must(writeError);
+      must(writeError, this.#path);
       fdatasync(fd, (syncError) => {
-        must(syncError);
+        must(syncError, this.#path);
         rename(this.#besidePath, this.#path, (renameError) => {
-          must(renameError);
+          must(renameError, this.#path);
           syncDirectory(dirname(this.#path), () => {
             close(this.#fd, ignoreClosed);
             this.#fd = fd;
@@ -201,17 +201,18 @@ function nextSlice(records: Iterator<Uint8Array>): Uint8Array | undefined {
 /** The name of a file is safe only once its directory is on the disk. */
 function syncDirectory(path: string, done: () => void): void {
   open(path, "r", (openError, fd) => {
-    must(openError);
+    must(openError, path);
     fsync(fd, (syncError) => {
-      must(syncError);
+      must(syncError, path);
       close(fd, ignoreClosed);
       done();
     });
   });
 }
 
-function must(error: Error | null): void {
-  if (error) throw error;
+/** What cannot be written ends the process, which may promise nothing more. */
+function must(error: Error | null, path: string): void {
+  if (error) throw new Error(`Cannot write the log ${path}: ${error.message}`, { cause: error });
 }
 /** All was synchronized before: nothing is lost. */
 const ignoreClosed = (): void => undefined;

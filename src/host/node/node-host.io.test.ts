@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -162,6 +163,19 @@ test("a record above the limit is not taken", () =>
     assert.equal(log.append(utf8("next")), 1);
     await until(() => log.durableTicket === 1);
     log.close();
+  }));
+
+test("a log that cannot be written ends the process, which names the file", () =>
+  withHost(async (_, logDirectory) => {
+    const program = `
+      import { nodeHost } from ${JSON.stringify(import.meta.resolve("./index.ts"))};
+      const log = nodeHost({ logDirectory: ${JSON.stringify(logDirectory)} }).log("rows");
+      log.replay(() => undefined, () => log.append(new Uint8Array(10_000)));`;
+    const limited = `ulimit -f 1; trap "" XFSZ; exec "$@"`; // files of 1 KiB: as good as a full disk
+    const node = [process.execPath, "--input-type=module", "-e", program];
+    const { status, stderr } = spawnSync("bash", ["-c", limited, "bash", ...node], { encoding: "utf8" });
+    assert.equal(status, 1);
+    assert.match(stderr, new RegExp(`Cannot write the log ${join(logDirectory, "rows.log")}: EFBIG`));
   }));
 
 test("a log's name is a plain file name", () =>
