@@ -203,7 +203,7 @@ export const LIMITS = {
   edgeSilenceMs: 2_000,
   /** A DS that stops hangs up first, and waits for the answers no longer than this. ms, 0..10,000. */
   dsGoodbyeMs: 2_000,
-  /** Requests within dialogs that a DS keeps while it reads which dialogs there are; further ones get 503. 100..100,000. */
+  /** Requests that a DS keeps while it reads which dialogs there are; further ones get 503. 100..100,000. */
   dsEarlyRequests: 10_000,
   /** Calls to channels at one DS, being set up or running; further ones get 503. 100..100,000. */
   dsCalls: 20_000,

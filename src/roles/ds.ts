@@ -212,6 +212,7 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
   overlay.whenCaughtUp(() => {
     channelCalls.resume(config.id, host.nowMs());
     server.resumed();
+    if (channelCalls.count > 0) log.info("DS goes on with its calls", { id: config.id, calls: channelCalls.count });
   });
   const stopLearning = learnSubscribers(context, directory);
   return {

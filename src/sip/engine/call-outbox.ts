@@ -151,9 +151,10 @@ export class CallOutbox {
 
   /** The call has changed: what promises that leaves once the ticket is safe. */
   keep(leg: Leg): Ticket {
-    const row = leg.leave ? undefined : dialogRow(leg);
-    if (!leg.keeper || !row || !leg.session) return SAFE;
-    return leg.keeper.put(row, Math.max(0, leg.session.timer.expiresAtMs - this.nowMs) / 1_000);
+    const { keeper, session } = leg;
+    const row = keeper && !leg.leave ? dialogRow(leg) : undefined;
+    if (!keeper || !row || !session) return SAFE;
+    return keeper.put(row, Math.max(0, session.timer.expiresAtMs - this.nowMs) / 1_000);
   }
   /** Nobody is to go on with the call. */
   forget(leg: Leg): Ticket {

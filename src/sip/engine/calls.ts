@@ -52,9 +52,9 @@ export class Calls implements CallPort {
   callsOn(flow: Flow): readonly CallId[] {
     return this.#legs.on(flow);
   }
-  /** Whether the request is within the dialog of a call. */
+  /** Whether the request is within the dialog of a call, or the INVITE that one began with. */
   knows(request: SipRequest): boolean {
-    return this.#legs.find(request) !== undefined;
+    return (this.#legs.find(request) ?? this.#legs.madeBy(request)) !== undefined;
   }
 
   /** At once and without goodbye: nothing is sent or told by itself any more. */

@@ -25,8 +25,8 @@ export class Broadcast implements ChannelCall, RenditionsUser {
     this.#joinId = joinId;
     this.channel = channel;
     this.#renditions = new Renditions(ports, channel, this);
-    const about = { role: "broadcaster", joinId, user: channel.owner, channel: channel.name } as const;
-    ports.calls.keep(call, this.#renditions.keeper(about));
+    const of = { role: "broadcaster", joinId, user: channel.owner, channel: channel.name } as const;
+    ports.calls.keep(call, this.#renditions.keeper(of));
   }
 
   /** Taken back: off air, though the far end may not have answered the BYE yet. */

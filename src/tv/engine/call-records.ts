@@ -99,7 +99,6 @@ export class CallRecords {
     const [user, channel] = [remote, local].map((name) => parseNameAddr(name)?.uri.user ?? "") as [string, string];
     const nowMs = this.#clock.nowMs();
     this.#open.set(call, { user, channel, callId, beganMs: nowMs, answeredMs: nowMs });
-    this.#log.info("call goes on", { user, channel, callId });
   }
   #answered(call: CallId): void {
     const record = this.#open.get(call);

@@ -9,12 +9,12 @@ import { DsServer, type DsServerPorts } from "./ds-server.ts";
 const BYE = request("BYE", sipUri({ host: "10.0.0.1" }), [["To", "<sip:bob-tv@tv.example>;tag=b"]]);
 const FLOW = {} as Flow;
 
-test("a request within a dialog waits until it is known which there are; above dsEarlyRequests it gets 503", () => {
+test("what may be within a dialog waits until it is known which there are; above dsEarlyRequests it gets 503", () => {
   const handled: string[] = [];
   const refused: (readonly [id: string, status: number])[] = [];
   const server = new DsServer({
     proxy: { arrived: (received: typeof BYE) => ({ request: received }), passOf: () => undefined },
-    calls: { onRequest: (_request: unknown, id: string) => handled.push(id) },
+    calls: { knows: () => false, onRequest: (_request: unknown, id: string) => handled.push(id) },
     transactions: { respond: (id: string, { status }: { status: number }) => refused.push([id, status]) },
     isHere: () => true,
     tag: () => "t",

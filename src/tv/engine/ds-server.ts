@@ -44,7 +44,7 @@ const EXTENSIONS = ["path", "outbound", "replaces", "timer"];
  */
 export class DsServer implements TransactionUser {
   readonly #ports: DsServerPorts;
-  /** Requests within dialogs that came before it is known which there are; `undefined` = it is. */
+  /** Requests that came before it is known which dialogs there are, and may belong to one; `undefined` = it is known. */
   #early: (() => void)[] | undefined = [];
   readonly dropped = {
     /** Requests refused because a user spoke in another's name. */
@@ -78,9 +78,7 @@ export class DsServer implements TransactionUser {
       if (pass.flowId !== "" || !here) return proxy.relay(request, id, flow, pass.flowId);
       return this.#toPerson(request, id, flow);
     }
-    if (toTagOf(request) !== undefined) this.#onInDialog(request, id, flow);
-    else if (here) this.#onNew(request, id, flow);
-    else this.#answer(request, id, 404);
+    this.#onOwn(request, id, flow, here);
   }
   onAck(request: SipRequest, flow: Flow): void {
     if (!this.#ports.proxy.onAck(request)) this.#ports.calls.onAck(request, flow);
@@ -102,7 +100,8 @@ export class DsServer implements TransactionUser {
   }
   /**
    * Nothing rings on a connection that is gone. A page is gone with its WebSocket: nothing of his stays reserved. A dialog
-   * over TCP or TLS outlives its connection (RFC 3261 §18); if its client does not, the session timer ends it.
+   * over TCP or TLS outlives its connection (RFC 3261 §18); if its client does not, the session timer ends it. So does a
+   * page's that was restored: until the page speaks on its new WebSocket, its media or the timer tell whether it is there.
    */
   onFlowClosed(flow: Flow): void {
     if (flow.transport === "ws" || flow.transport === "wss")
@@ -118,11 +117,16 @@ export class DsServer implements TransactionUser {
     for (const handle of early) handle();
   }
 
-  #onInDialog(request: SipRequest, id: ServerTxId, flow: Flow): void {
-    const handle = (): void => void this.#ports.calls.onRequest(request, id, flow);
-    if (!this.#early) handle();
-    else if (this.#early.length < LIMITS.dsEarlyRequests) this.#early.push(handle);
-    else this.#answer(request, id, 503);
+  /** `here`: it is for this server, a channel or a person of the domain. */
+  #onOwn(request: SipRequest, id: ServerTxId, flow: Flow, here: boolean): void {
+    const { calls } = this.#ports;
+    const isInDialog = toTagOf(request) !== undefined;
+    if (this.#early && (isInDialog || request.method === "INVITE")) {
+      if (this.#early.length >= LIMITS.dsEarlyRequests) this.#answer(request, id, 503);
+      else this.#early.push(() => this.#onOwn(request, id, flow, here));
+    } else if (isInDialog || calls.knows(request)) calls.onRequest(request, id, flow);
+    else if (here) this.#onNew(request, id, flow);
+    else this.#answer(request, id, 404);
   }
   /** Outside of any dialog, and for this server, a channel or a person of the domain. */
   #onNew(request: SipRequest, id: ServerTxId, flow: Flow): void {

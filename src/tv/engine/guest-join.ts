@@ -46,9 +46,8 @@ export class GuestJoin implements Seat, SummonsUser, ReservationUser {
   }
   #keep(): void {
     const { joinId, user, channel } = this.#guest;
-    const reserved = () => (this.#reservation ? reservedBy(this.#reservation) : []);
-    const about = { role: "summons", joinId, user, channel: channel.name } as const;
-    this.#summons.keep(keptIn(this.#ports.sessions, () => ({ ...about, reserved: reserved() })));
+    const of = { role: "summons", joinId, user, channel: channel.name } as const;
+    this.#summons.keep(keptIn(this.#ports.sessions, of, () => ({ reserved: reservedBy(this.#reservation) })));
   }
 
   /** RPT: what was granted is in use. */

@@ -51,12 +51,9 @@ export class PeerSeat implements Seat, PlacedCall {
   }
   #hold(call: Parameters<Place>[0]): void {
     const { joinId, user, channel } = this.#guest;
-    const about = { role: "seat", joinId, user, channel: channel.name, reserved: [] } as const;
+    const kept = keptIn(this.#ports.sessions, { role: "seat", joinId, user, channel: channel.name });
     this.#call = this.#place(call, this);
-    this.#ports.calls.keep(
-      this.#call,
-      keptIn(this.#ports.sessions, () => about),
-    );
+    this.#ports.calls.keep(this.#call, kept);
   }
 
   confirm(): void {
@@ -90,11 +87,7 @@ export class PeerGuest implements ChannelCall, SeatUser {
   constructor(ports: ChannelPorts, call: CallId, { joinId, user, channel }: SessionName) {
     this.#ports = ports;
     this.#call = call;
-    const about = { role: "guest", joinId, user, channel, reserved: [] } as const;
-    ports.calls.keep(
-      call,
-      keptIn(ports.sessions, () => about),
-    );
+    ports.calls.keep(call, keptIn(ports.sessions, { role: "guest", joinId, user, channel }));
   }
 
   start(invite: ChannelInvite, join: (guest: Guest, user: SeatUser) => Seat | undefined): void {

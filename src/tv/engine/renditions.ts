@@ -12,7 +12,7 @@ import { type Attributes, CLIENT_TYPE, type DeleteReason } from "#cops/engine/ty
 import type { Row } from "#overlay/types.ts";
 import type { CallKeeper } from "#sip/engine/call-types.ts";
 import type { DialogRow } from "#sip/engine/dialog-row.ts";
-import type { ChannelRecord, OnAir, Rendition, Reserved, Session } from "../types.ts";
+import type { ChannelRecord, OnAir, Rendition, Reserved } from "../types.ts";
 import type { Reservation, ReservationUser } from "./admission.ts";
 import type { ChannelPorts } from "./ports.ts";
 import { keptIn, lifetimeSec, orderOf, reservedBy } from "./session-rows.ts";
@@ -80,9 +80,8 @@ export class Renditions {
   }
 
   /** For the call that brings them: with each row of it the channel's row is written. */
-  keeper(about: Omit<Session, "dialog" | "reserved">): CallKeeper {
-    const reserved = () => this.#asked.flatMap((asked) => asked.reserved);
-    const kept = keptIn(this.#ports.sessions, () => ({ ...about, reserved: reserved() }));
+  keeper(of: Parameters<typeof keptIn>[1]): CallKeeper {
+    const kept = keptIn(this.#ports.sessions, of, () => ({ reserved: this.#asked.flatMap(({ reserved }) => reserved) }));
     const announced = (dialog: DialogRow, leftSec: number) => this.#announce(orderOf(dialog), lifetimeSec(leftSec));
     return {
       put: (dialog, leftSec) => allSafe([kept.put(dialog, leftSec), announced(dialog, leftSec)]),
@@ -96,8 +95,9 @@ export class Renditions {
       const known = provisionRequest(request);
       return known ? new Asked(this.#ports.admission, known, decided, grant) : [];
     });
-    if (row) this.#announced = { sinceWallMs: row.value.sinceWallMs, order: row.order, lifetimeSec: FIRST_LIFETIME_SEC };
-    else this.announce();
+    if (!this.isProvisioned) this.#user.onNoneLeft(REFUSAL.malformed);
+    else if (!row) this.announce();
+    else this.#announced = { sinceWallMs: row.value.sinceWallMs, order: row.order, lifetimeSec: FIRST_LIFETIME_SEC };
   }
   /** Tells every DS that the channel is on air, before there is a row of its call. */
   announce(): Ticket {
@@ -180,7 +180,7 @@ class Asked implements ReservationUser {
     return this.#grant;
   }
   get reserved(): readonly Reserved[] {
-    return this.#reservation ? reservedBy(this.#reservation) : [];
+    return reservedBy(this.#reservation);
   }
   get rendition(): Rendition | undefined {
     if (!this.#grant) return undefined;

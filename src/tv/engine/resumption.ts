@@ -35,14 +35,15 @@ export class Resumption {
     const { calls, sessions } = this.#ports;
     const rows = [...sessions.rows()].filter((row) => row.owner === owner);
     for (const row of rows.sort((a, b) => ORDER.indexOf(a.value.role) - ORDER.indexOf(b.value.role))) {
-      const call = calls.restore(row.value.dialog, leftMs(row, nowMs));
+      const call = isKnown(row.value) ? calls.restore(row.value.dialog, leftMs(row, nowMs)) : undefined;
       if (call === undefined) sessions.remove(row.key);
       else this.#goOn(call, row.value);
     }
     this.#audience.resumed();
     for (const { viewing, session } of this.#viewings.values()) {
+      const replaced = session.reserved[0]?.request["replaces"];
       viewing.resumed(session);
-      this.#viewings.get(`${session.reserved[0]?.request["replaces"]}`)?.viewing.giveWay();
+      if (replaced !== undefined) this.#viewings.get(String(replaced))?.viewing.giveWay();
     }
   }
 
@@ -96,6 +97,10 @@ export class Resumption {
     return this.#ports.directory.channel(name) ?? { name, title, owner, mode: "open", kbps: 0 };
   }
 }
+
+/** Another version may have written it. */
+const isKnown = ({ role, reserved, dialog }: Partial<Session>): boolean =>
+  role !== undefined && ORDER.includes(role) && reserved !== undefined && dialog !== undefined;
 
 /** The broadcaster's device that was called. */
 function studioOf({ remoteContact, last }: Session["dialog"]): Contact {

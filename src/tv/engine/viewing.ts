@@ -16,7 +16,7 @@ import {
   refusalAnswer,
   UNAVAILABLE,
 } from "./refusals.ts";
-import { keptIn, reservedBy } from "./session-rows.ts";
+import { type Also, keptIn, reservedBy } from "./session-rows.ts";
 import { declines, readViewerOffer, type ViewerOffer, viewerDescription } from "./session-sdp.ts";
 
 const OFF_AIR: FinalAnswer = { status: 480, headers: [["Reason", 'SIP;cause=480;text="Channel off air"']] };
@@ -61,10 +61,8 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
     this.channel = channel;
     this.user = user;
     this.joinId = joinId;
-    ports.calls.keep(
-      call,
-      keptIn(ports.sessions, () => this.#about),
-    );
+    const kept = keptIn(ports.sessions, { role: "viewer", joinId, user, channel }, () => this.#kept);
+    ports.calls.keep(call, kept);
   }
 
   start(invite: ChannelInvite, replaced: Viewing | undefined, askForSeat: AskForSeat): void {
@@ -194,10 +192,8 @@ export class Viewing implements ChannelCall, ReservationUser, SeatUser {
     else promise.onSafe(() => this.#replaced?.giveWay());
   }
 
-  get #about(): Omit<Session, "dialog"> {
-    const { joinId, user, channel } = this;
-    const reserved = this.#reservation ? reservedBy(this.#reservation) : [];
-    return { role: "viewer", joinId, user, channel, reserved, ...(this.#seat && { isSeated: true }) };
+  get #kept(): Also {
+    return { reserved: reservedBy(this.#reservation), ...(this.#seat && { isSeated: true }) };
   }
   #guest(channel: ChannelRecord): Guest {
     return { channel, user: this.user, sessionId: this.#sessionId, joinId: this.joinId };
