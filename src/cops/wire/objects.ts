@@ -38,7 +38,7 @@ export type AnyCopsObject = CopsObject | UnknownObject;
 export const copsObjects = new ObjectCodec(COPS_OBJECTS);
 
 /** COPS-PR objects inside Named ClientSI and Named Decision Data (RFC 3084 §4). */
-export const PR_OBJECTS = {
+const PR_OBJECTS = {
   prid: { num: 1, type: 1, fields: { oid: "oid" } }, // §4.1
   pprid: { num: 2, type: 1, fields: { oid: "oid" } }, // §4.2
   epd: { num: 3, type: 1, fields: { data: "octets" } }, // §4.3

@@ -10,7 +10,7 @@ import { BER, type BerElement, readBer, unsignedOf, writeBer, writeText, writeUn
 import { type PrObject, prObjects } from "./objects.ts";
 
 /** Below the enterprise number for examples (RFC 5612), until one is registered. */
-export const PIB_ROOT = "1.3.6.1.4.1.32473.37122";
+const PIB_ROOT = "1.3.6.1.4.1.32473.37122";
 interface PibClass {
   readonly number: number;
   /** After column 1, the row's InstanceId. */
@@ -118,7 +118,7 @@ function readColumn(type: AttributeType, element: BerElement): string | number |
 /** RFC 3084 §4.4. */
 export const PROVISIONING_ERROR = { unknown: 5, maxStates: 6 } as const;
 /** RFC 3084 §4.5. */
-export const CLASS_ERROR = { unknownPrc: 9 } as const;
+const CLASS_ERROR = { unknownPrc: 9 } as const;
 /** Report data of a failure (RFC 3084 §5.3.1). */
 export const writeFailure = (code: number): Uint8Array => prObjects.write({ kind: "gperr", code, subCode: 0 });
 /** Report data: rows that were passed over because their class is not known. */
