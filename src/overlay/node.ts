@@ -77,7 +77,6 @@ export class OverlayNode implements Overlay {
   #self: Member;
   #port: CarrierPort | undefined; // once the log is read
   #joinedAtMs = Infinity;
-  #livesSinceMs = Infinity; // under its present incarnation
   #hasTwin = false;
   #incarnation = 0;
   #nextId = 0;
@@ -232,7 +231,6 @@ export class OverlayNode implements Overlay {
   #live(incarnation: number): void {
     const { id } = this.#self;
     this.#incarnation = incarnation;
-    this.#livesSinceMs = this.#host.nowMs();
     this.#peers.delete(id);
     this.#admit(this.#self, incarnation).heardAtMs = Infinity;
     this.replication.raiseLife(incarnation);
@@ -255,7 +253,7 @@ export class OverlayNode implements Overlay {
 
   /** Of the same name: an earlier life whose words were under way, or somebody else, who may have been there before. */
   #heardTwin(frame: Frame): void {
-    if (this.#host.nowMs() < this.#livesSinceMs + ECHO_MS) return;
+    if (this.#upMs < ECHO_MS) return;
     this.counters.twins++;
     if (frame.kind !== "hello" || frame.upMs < this.#upMs || this.#hasTwin) return;
     this.#hasTwin = true;

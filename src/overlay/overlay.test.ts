@@ -119,6 +119,11 @@ simTest("of two members of one name the later one is told, whatever a third says
   say(later.incarnation + 1, 1_000); // came after this one, and is told itself
   net.run(5_000);
   assert.equal(told, 0);
+  const risen = later.incarnation + 10; // by then, since others had heard of a later life: those of two twins outdo one another
+  const outlived: Body = { kind: "outlived", life: later.incarnation, known: risen - 1 };
+  elsewhere.send("ds2", encodeFrame({ from: "ds1", incarnation: 1, ...outlived }));
+  net.run(10);
+  assert.ok(later.incarnation >= risen);
   say(later.incarnation + 1, 60_000);
   say(later.incarnation - 1, 61_000);
   net.run(5_000);
