@@ -54,8 +54,8 @@ export class OverlayTable<V extends Json> implements Table<V> {
     const audience = this.#ports.audienceOf(key, this.copies);
     return this.#wrote(this.all.put(key, value, order, lifetimeSec * 1_000, audience, this.#clock.nowMs()));
   }
-  remove(key: string): Ticket {
-    const stream = this.all.remove(key, this.#ports.audienceOf(key, this.copies), this.#clock.nowMs());
+  remove(key: string, order = -Infinity): Ticket {
+    const stream = this.all.remove(key, order, this.#ports.audienceOf(key, this.copies), this.#clock.nowMs());
     return stream ? this.#wrote(stream) : SAFE;
   }
   get(key: string): Row<V> | undefined {

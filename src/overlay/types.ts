@@ -111,7 +111,8 @@ export interface Table<V extends Json> {
    * and on that of one other member. Lifetime: up to `LIMITS.overlayLifetimeSec`. Throws before the member is caught up.
    */
   put(key: string, value: V, order: number, lifetimeSec: number): Ticket;
-  remove(key: string): Ticket;
+  /** `order`: of the request that removes, where that has one; default that of the row. */
+  remove(key: string, order?: number): Ticket;
   get(key: string): Row<V> | undefined;
   /** Rows whose keys are `group`, or begin with it and a space. */
   under(group: string): readonly Row<V>[];

@@ -37,7 +37,7 @@ class Copy {
     this.rows.put(key, value, order, lifetimeMs, audience, this.nowMs);
   }
   remove(key: string): void {
-    this.rows.remove(key, "", this.nowMs);
+    this.rows.remove(key, -Infinity, "", this.nowMs);
   }
   at(nowMs: number): this {
     this.nowMs = nowMs;
@@ -144,6 +144,16 @@ test("whoever takes a key over beats what its owner wrote last and promised to n
   one.put("k", "taken over", 2);
   assert.equal(one.catchUp(two).rows.get("k")?.value, "taken over");
   assert.equal(two.catchUp(one).rows.get("k")?.value, "taken over");
+});
+
+test("who removes by a later request beats what the owner wrote before it and promised to nobody", () => {
+  const [one, two] = [new Copy("ds1"), new Copy("ds2")];
+  two.put("k", "promised", 1);
+  one.catchUp(two);
+  two.put("k", "never promised", 2);
+  one.rows.remove("k", 3, "", 0);
+  assert.equal(one.catchUp(two).rows.get("k"), undefined);
+  assert.equal(two.catchUp(one).rows.get("k"), undefined);
 });
 
 test("a removed row does not come back from a member that had it, and its mark goes when nothing can bring it back", () => {

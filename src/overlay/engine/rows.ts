@@ -108,11 +108,11 @@ export class Rows<V extends Json> {
   }
 
   /** Undefined where there is nothing to remove. */
-  remove(key: string, audience: MemberId, nowMs: number): Stream | undefined {
+  remove(key: string, order: number, audience: MemberId, nowMs: number): Stream | undefined {
     const octets = utf8(key);
     const held = this.#index.find(octets);
     if (held === 0 || this.#blocks.isMark(held)) return undefined;
-    return this.#write(octets, undefined, this.#blocks.get(held, "order"), nowMs, audience);
+    return this.#write(octets, undefined, order, nowMs, audience);
   }
 
   /** Writes own rows anew whose audience is another than before. */

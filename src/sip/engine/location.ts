@@ -34,7 +34,8 @@ export interface BindingRow {
 export interface BindingTable {
   /** The ticket is safe when the row may be promised. */
   put(key: string, value: Binding, order: number, lifetimeSec: number): Ticket;
-  remove(key: string): Ticket;
+  /** `order`: of the request that removes; default that of the row. */
+  remove(key: string, order?: number): Ticket;
   /** Shows what was put at once. */
   get(key: string): BindingRow | undefined;
   /** Those of that address-of-record: their keys begin with it and a space. */

@@ -179,8 +179,9 @@ export class Registrar {
 
   #apply(change: Change, request: SipRequest, flow: Flow, aor: string): Ticket {
     const { key, before, instance, regId } = change;
-    if (change.expiresSec === 0) return before ? this.#ports.table.remove(key) : SAFE;
     const cseq = cseqOf(request)?.number ?? 0;
+    const order = before ? Math.max(cseq, before.order + 1) : cseq; // another Call-ID may count from 1
+    if (change.expiresSec === 0) return before ? this.#ports.table.remove(key, order) : SAFE;
     const edge = this.#ports.edgeOf?.(request, change.contact, flow);
     const value: Binding = {
       aor: own(aor),
@@ -192,7 +193,6 @@ export class Registrar {
       path: request.headers.list("path").map(own),
       ...(edge !== undefined && { edge }),
     };
-    const order = before ? Math.max(cseq, before.order + 1) : cseq; // another Call-ID may count from 1
     return this.#ports.table.put(own(key), value, order, change.expiresSec);
   }
 
