@@ -176,6 +176,25 @@ worldTest("home is heard too late: it has done what was asked, and so has this D
   assert.deepEqual(known(w), HERE);
   calls(net, w, bob, 2);
 });
+worldTest("home that comes back does not hear once more of what was done without it: what he took back stays so", (net) => {
+  const w = world(net, { sites: 2 });
+  const bob = new Asker(net, { ...w.signUp("bob", 1), ds: DS2 });
+  w.run(MOMENT_MS);
+  w.kill("ds1", "machine");
+  bob.ask("REGISTER", "bob", [["Contact", "<sip:bob@10.0.2.9>"]]);
+  w.run(FORGOTTEN_MS);
+  assert.deepEqual(known(w)[1], ["ds2 0"]);
+  bob.ask("REGISTER", "bob", [["Contact", "<sip:bob@10.0.2.9>;expires=0"]]);
+  w.restart("ds1");
+  w.run(32_000); // 64*T1: so long is a request repeated that nobody has answered
+  assert.deepEqual(
+    [bob.heard.map(({ status }) => status), known(w)],
+    [
+      [200, 200],
+      [[], []],
+    ],
+  );
+});
 worldTest("home hears that he goes, and its answer is lost: he goes here, too", (net) => {
   const { w, bob } = stage(net);
   net.cutOneWay("ds1", "ds2");

@@ -101,6 +101,14 @@ export class ClientTransactions {
     this.#perform(tx, tx.machine.step({ kind: "cancel" }, this.#context.host.nowMs()));
   }
 
+  /** Of a request other than INVITE no further copy is sent, and nobody is told what becomes of it. */
+  abandon(id: ClientTxId): void {
+    const tx = this.#others.get(id);
+    if (!tx) return;
+    this.#others.delete(id);
+    this.#context.deadlines.delete(tx);
+  }
+
   /** A response that `faultOf` has passed. */
   onResponse(response: SipResponse): void {
     const branch = String(viaOf(response)?.params.get("branch"));

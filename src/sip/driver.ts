@@ -97,6 +97,10 @@ export class SipDriver implements TransactionPort {
   cancel(id: ClientTxId, reason?: string): void {
     this.#clients.cancel(id, reason);
   }
+  /** Of a request other than INVITE no further copy is sent, and nobody is told what becomes of it. */
+  abandon(id: ClientTxId): void {
+    this.#clients.abandon(id);
+  }
   respond(id: ServerTxId, response: SipResponse, ticket?: Ticket): void {
     this.#servers.respond(id, response, ticket);
   }

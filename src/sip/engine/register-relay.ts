@@ -11,7 +11,10 @@ import type { Registrar } from "./registrar.ts";
 import { breadthOf, copyFor, maxForwardsOf, refusalOf } from "./routing.ts";
 
 export interface RegisterRelayPorts {
-  readonly transactions: TransactionPort;
+  readonly transactions: TransactionPort & {
+    /** Of a request other than INVITE no further copy is sent, and nobody is told what becomes of it. */
+    abandon(id: ClientTxId): void;
+  };
   readonly registrar: Registrar;
   readonly host: Clock;
   /** The server that is that user's registrar; `undefined` = this one, or it is not there. */
@@ -107,9 +110,10 @@ export class RegisterRelay {
     return copy;
   }
 
-  /** Its answer may still come: then nobody waits for it. */
+  /** It is not to hear of this once it is back: by then the user may have asked for something else. */
   #onSilence(tx: ClientTxId, relayed: Relayed): void {
     this.#forget(tx, relayed);
+    this.#ports.transactions.abandon(tx);
     this.counters.homeSilent++;
     this.#registerHere(relayed, true);
   }
