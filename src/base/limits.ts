@@ -213,6 +213,8 @@ export const LIMITS = {
   ingestAckMs: 2_000,
   /** The row of a channel that its broadcaster has just agreed to may be so much later than his answer: then 504. ms, 500..30,000. */
   onAirRowMs: 5_000,
+  /** A broadcaster on air whose channel is wanted by another device of his, and who does not answer by then, is off. ms, 500..10,000. */
+  liveAnswerMs: 1_000,
   /** An `ask` channel stays on air for so long after its last viewer left (PROTOCOL §5). ms, 0..600,000. */
   emptyChannelMs: 10_000,
   // store, registration, http

@@ -1,8 +1,10 @@
 /** What a DS had on the line survives its crash: viewers and broadcasters notice nothing (DESIGN §5, PROTOCOL §10). */
 import assert from "node:assert/strict";
 import { LIMITS } from "#base/limits.ts";
+import { ingestOffer } from "#client/descriptions.ts";
 import type { Session } from "#tv/types.ts";
 import { brokenBetweenServers } from "./faults/rules.ts";
+import { Phone } from "./phone.ts";
 import type { SimNetwork } from "./types.ts";
 import { type World, type WorldBroadcaster, type WorldPage, type WorldViewer, world, worldTest } from "./world.ts";
 
@@ -320,6 +322,53 @@ worldTest(
     assertAllReleased({ w, bob, viewers });
   },
 );
+worldTest("a broadcaster who crashed as well goes live again at once (PROTOCOL §2)", (net) => {
+  const { w, bob } = scene(net);
+  const other = w.broadcaster("carol", 1);
+  other.goLive("carol-tv");
+  w.run(1_000);
+  w.kill("ds1");
+  bob.vanish();
+  w.run(AWAY_MS);
+  bob.arrive();
+  w.restart("ds1");
+  w.run(AWAY_MS);
+  bob.goLive("bob-tv");
+  w.run(LIMITS.liveAnswerMs + 500);
+  assert.deepEqual([bob.state, other.state], ["on air", "on air"]);
+  const late = w.viewer("erwin", 1);
+  late.watch("bob-tv");
+  w.run(1_000);
+  assertWatching(w, [late]);
+});
+for (const { name, told, act } of [
+  { name: "is refused while its broadcaster is there", told: "ended rejected 486", act: () => undefined },
+  { name: "may give up", told: "ended local", act: (_bob: WorldBroadcaster, giveUp: () => void) => giveUp() },
+  { name: "gets it where its broadcaster does not answer", told: "answered", act: (bob: WorldBroadcaster) => bob.vanish() },
+]) {
+  worldTest(`who wants a channel that is on air ${name} (PROTOCOL §2)`, (net) => {
+    const { w, bob, viewers } = scene(net);
+    const localHost = "10.0.1.99";
+    const ds = { host: "10.0.1.1", port: 5060 };
+    const identity = { user: "bob", domain: "sipcast.test", deviceSecret: "bob device", ds, localHost };
+    const other = new Phone(net, identity, { name: "bob's other device" });
+    w.run(500);
+    const { servers, calls } = w.held();
+    if (told === "answered") act(bob, assert.fail);
+    const call = other.ua.invite({ to: "bob-tv", body: ingestOffer(other.host, localHost, undefined) });
+    w.run(LIMITS.liveAnswerMs / 2);
+    act(bob, () => other.ua.calls.end(call));
+    w.run(LIMITS.liveAnswerMs);
+    assert.equal(other.told.at(-1), told);
+    if (told !== "answered") {
+      assert.deepEqual([w.held().servers.length, w.held().calls], [servers.length, calls]);
+      assertWatching(w, viewers);
+    }
+    other.ua.calls.end(call);
+    w.run(40_000);
+    assertAllReleased({ w, bob, viewers });
+  });
+}
 worldTest("a row that another version wrote is forgotten, and the others go on", (net) => {
   const { w, bob, viewers } = scene(net);
   const old = { joinId: "1", user: "alice", channel: "bob-tv", stream: "bob-tv", kbps: 800, callId: "1" };

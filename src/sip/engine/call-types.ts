@@ -73,6 +73,10 @@ export interface CallPort {
    * a 2xx still needs: it says that a BYE follows.
    */
   end(call: CallId, reason?: string): void;
+  /** Asks whether the far end still is there: if it says no, or nothing for 64*T1, the call ends. */
+  refresh(call: CallId): void;
+  /** When the far end last said anything, of the monotonic clock; -Infinity = nothing in this run. */
+  heardAtMs(call: CallId): number;
   /** The call is to outlive the process: its rows go there, from its 2xx on. */
   keep(call: CallId, keeper: CallKeeper): void;
   /** Puts its row once more: what the keeper adds to it has changed. */

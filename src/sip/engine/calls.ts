@@ -152,10 +152,13 @@ export class Calls implements CallPort {
     return leg.id;
   }
 
-  /** Asks whether the far end still is there: if not, the call ends. */
   refresh(call: CallId): void {
     const leg = this.#legs.get(call);
     if (leg) this.#refresh.refresh(leg);
+  }
+
+  heardAtMs(call: CallId): number {
+    return this.#legs.get(call)?.heardAtMs ?? -Infinity;
   }
 
   // What happens: requests
@@ -186,6 +189,7 @@ export class Calls implements CallPort {
     const callId = callIdOf(invite) ?? "";
     const leg = this.#legs.add({ weCalled: false, callId, contact, last: flow, dialog, theirs: bodyOf(invite) });
     leg.answering = { tx: id, invite };
+    leg.heardAtMs = this.#outbox.nowMs;
     this.#invited.set(id, leg);
     const expiresSec = numberOf(invite, "expires");
     if (expiresSec !== undefined) leg.expiry = this.#outbox.alarm(expiresSec * 1_000, () => this.onCancel(id)); // §13.3.1
@@ -209,6 +213,7 @@ export class Calls implements CallPort {
     const dialog = leg.dialogOf(request);
     if (!dialog?.takeCSeq(request)) return this.#outbox.answer(request, id, 500);
     leg.last = flow;
+    leg.heardAtMs = this.#outbox.nowMs;
     this.#isSure(leg);
     if (this.#outbox.refusesExtensions(request, id)) return;
     if (request.method === "BYE") this.#onBye(leg, request, id);
@@ -239,6 +244,7 @@ export class Calls implements CallPort {
     if (!leg.unacked || cseqOf(ack)?.number !== leg.unacked.cseq) return true; // repeated
     this.#outbox.acknowledged(leg);
     leg.last = flow;
+    leg.heardAtMs = this.#outbox.nowMs;
     leg.theirs = bodyOf(ack) ?? leg.theirs;
     this.#isSure(leg);
     if (leg.phase !== "accepted") return true; // a re-INVITE's
@@ -273,6 +279,7 @@ export class Calls implements CallPort {
     const asking = this.#outbox.asked.get(id);
     if (!asking) return false;
     const { leg, kind } = asking;
+    leg.heardAtMs = this.#outbox.nowMs;
     if (flow.transport !== "udp") leg.last = flow; // the connection that was opened for it
     if (response.status < 200) this.#onProvisional(asking, response);
     else if (response.status < 300 && kind === "invite") this.#onAnswered(asking, response);

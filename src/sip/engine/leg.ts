@@ -73,6 +73,8 @@ export class Leg {
   expiry: Alarm | undefined;
   /** Since both sides agreed to it (RFC 4028). */
   session: { readonly timer: SessionTimer; readonly alarm: Alarm } | undefined;
+  /** When the far end last said anything; -Infinity = not in this run. */
+  heardAtMs = -Infinity;
   /** Of an earlier run, which sent its 2xx and saw no ACK: the far end may not have had it. */
   isUnsure = false;
   /** The largest Min-SE heard of, s; 0 = none. */

@@ -1,3 +1,4 @@
+import { LIMITS } from "#base/limits.ts";
 import type { CallEnd, CallId } from "#sip/engine/call-types.ts";
 import type { SipRequest } from "#sip/wire/message.ts";
 import type { ChannelRecord, Session } from "../types.ts";
@@ -5,6 +6,8 @@ import type { ChannelCall, ChannelInvite, ChannelPorts } from "./ports.ts";
 import { type FinalAnswer, incompatibleMedia, refusalAnswer } from "./refusals.ts";
 import { Renditions, type RenditionsUser } from "./renditions.ts";
 import { type IngestOffer, ingestDescription, readIngestOffer } from "./session-sdp.ts";
+
+const GONE = 'SIP;cause=408;text="No answer"';
 
 /** One broadcaster on air: provisioned at his edge, then announced to every DS [B8] (PROTOCOL §2, §3 form 1). */
 export class Broadcast implements ChannelCall, RenditionsUser {
@@ -17,6 +20,7 @@ export class Broadcast implements ChannelCall, RenditionsUser {
   #invite: ChannelInvite | undefined;
   #offer: IngestOffer | undefined;
   #isAnswered = false;
+  #isUp = false;
   #isOver = false;
 
   constructor(ports: ChannelPorts, call: CallId, joinId: string, channel: ChannelRecord) {
@@ -34,6 +38,18 @@ export class Broadcast implements ChannelCall, RenditionsUser {
     return this.#isOver;
   }
 
+  /** Whether he still is there: who does not say so by then is off air. */
+  ask(answered: () => void): () => void {
+    const { calls, alarm } = this.#ports;
+    const heardAtMs = calls.heardAtMs(this.#call);
+    const isUp = this.#isUp;
+    if (isUp) calls.refresh(this.#call);
+    return alarm(LIMITS.liveAnswerMs, () => {
+      if (isUp && calls.heardAtMs(this.#call) === heardAtMs) this.#end(GONE);
+      answered();
+    });
+  }
+
   start(invite: ChannelInvite): void {
     this.#invite = invite;
     this.#offer = readIngestOffer(invite.request);
@@ -48,6 +64,7 @@ export class Broadcast implements ChannelCall, RenditionsUser {
   /** Goes on with what an earlier run had, whose dialog is up. */
   resume(reserved: Session["reserved"]): void {
     this.#isAnswered = true;
+    this.#isUp = true;
     this.#renditions.resume(reserved, this.#ports.onAir.get(this.channel.name));
   }
 
@@ -60,17 +77,22 @@ export class Broadcast implements ChannelCall, RenditionsUser {
   /** Off air at once: of a broadcaster who vanished nobody answers BYE. */
   onNoneLeft(reason: string): void {
     if (!this.#isAnswered) return this.#reject(refusalAnswer(reason, this.#ports.here.hostName));
-    this.#isOver = true;
-    this.#ports.calls.end(this.#call, `COPS;text="${reason}"`);
+    this.#end(`COPS;text="${reason}"`);
   }
 
   onEstablished(_ack: SipRequest): void {
+    this.#isUp = true;
     this.#renditions.report();
   }
   onEnded(_end: CallEnd): void {
     this.#renditions.end();
   }
 
+  #end(reason: string): void {
+    this.#isOver = true;
+    this.#ports.calls.end(this.#call, reason);
+    this.#renditions.end();
+  }
   #reject(answer: FinalAnswer): void {
     this.#ports.calls.reject(this.#call, answer.status, undefined, answer.headers);
   }

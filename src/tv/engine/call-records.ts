@@ -71,6 +71,8 @@ export class CallRecords {
       },
       ack: (call, body) => calls.ack(call, body),
       end: (call, reason) => calls.end(call, reason),
+      refresh: (call) => calls.refresh(call),
+      heardAtMs: (call) => calls.heardAtMs(call),
       keep: (call, keeper) => calls.keep(call, keeper),
       keepAgain: (call) => calls.keepAgain(call),
       restore: (row, leftMs) => {

@@ -83,12 +83,18 @@ export class ChannelCalls implements CallUser {
     ended?.onEnded(end);
   }
 
-  #goLive(call: CallId, invite: ChannelInvite): void {
+  #goLive(call: CallId, invite: ChannelInvite, wasAsked = false): void {
     const channel = this.#ports.directory.channel(invite.channel);
     if (!channel) return this.#ports.calls.reject(call, 404);
     if (channel.owner !== invite.user) return this.#ports.calls.reject(call, NOT_OWNER.status, undefined, NOT_OWNER.headers);
+    const live = this.#live.get(channel.name);
+    if (live?.isOver === false && !wasAsked) return this.#askFirst(live, call, () => this.#goLive(call, invite, true));
     if (this.#isSent(channel.name) || this.#ports.onAir.get(channel.name)) return this.#ports.calls.reject(call, 486);
     this.#start(call, new Broadcast(this.#ports, call, invite.joinId, channel), invite);
+  }
+  /** Who is on air may have crashed: he is asked, and whoever wants his place waits a moment for the answer. */
+  #askFirst(live: Broadcast, call: CallId, goOn: () => void): void {
+    this.#taken.set(call, { onEstablished: () => undefined, onEnded: live.ask(goOn) });
   }
   /** A broadcaster of this DS sends it, or has been asked to. */
   #isSent(channel: string): boolean {
