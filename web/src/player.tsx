@@ -137,11 +137,9 @@ function refusalOf(state: PageState, isUnplayable: boolean): string | undefined 
   return isUnplayable ? sentence(undefined, undefined, "media-gone") : undefined;
 }
 
-/** The state as far as it is about that channel: until it has been asked for, the picture before goes on. */
-function stateOf(channel: string, state: PageState): PageState {
-  if (state.channel === undefined || state.channel === channel) return state;
-  return "url" in state ? { kind: "calling", channel, url: state.url } : { kind: "calling", channel };
-}
+/** The state as far as it is about that channel: the channel before may still have to end. */
+const stateOf = (channel: string, state: PageState): PageState =>
+  state.channel === undefined || state.channel === channel ? state : { kind: "calling", channel };
 
 /**
  * The stream goes on while the way to a DS is lost and found again (media never passes a DS, DESIGN §6), while another channel
