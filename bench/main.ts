@@ -55,7 +55,7 @@ program
   .command("survive")
   .description("three DSs under load are killed over and over: nothing that they promised may be lost")
   .option("--seconds <n>", "of load and kills", Number, 120)
-  .option("--users <n>", "devices that register, one after the other each", Number, 300)
+  .option("--users <n>", "devices that register, a few times each", Number, 3_000)
   .option("--nats", "machines that three servers of NATS join, which are killed as well; else processes of one machine")
   .option("--seed <n>", "whom is killed when", Number, Math.floor(Math.random() * 1_000_000))
   .option("--folder <dir>", "where the servers' folders are made: a real disk", os.tmpdir())

@@ -8,7 +8,7 @@ test("what servers promised before they were killed is what they have when they 
   const seed = Math.floor(Math.random() * 1_000_000);
   const options = {
     seconds: 5,
-    users: 40,
+    users: 100,
     everySec: { least: 1.5, most: 2.4 },
     nats: false,
     folder: os.tmpdir(),

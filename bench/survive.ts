@@ -54,7 +54,7 @@ export async function benchSurvive(options: SurviveOptions, said: (line: string)
   const operator = await KillableOperator.start(folder, basePort, users, nats);
   try {
     const { ports, domain } = operator;
-    const load = startLoad({ ports, domain, users, seed });
+    const load = startLoad({ ports, domain, users, seed, seconds: options.seconds });
     const killer = new Killer(operator, options, said);
     await killer.run();
     const { accounts, tookMs, ...counts } = await load.stop();

@@ -1,6 +1,7 @@
 /**
- * Devices that register at servers which are killed, in a process of its own: one after the other each device sends a REGISTER
- * with digest to any server, waits for the answer, and writes down what it was promised. Told "stop", it sends its parent all.
+ * Devices that register at servers which are killed, in a process of its own: each begins at some time, sends a few REGISTERs with
+ * digest, one after the other, to any server, writes down what it was promised, and is silent from then on, so that at the end
+ * there are last words of all times. Told "stop", it sends its parent all.
  */
 import dgram from "node:dgram";
 import { setTimeout as pause } from "node:timers/promises";
@@ -17,6 +18,8 @@ export interface LoadPlan {
   /** UDP ports of the servers, on loopback. */
   readonly ports: readonly number[];
   readonly domain: string;
+  /** Within so long all of them begin. */
+  readonly seconds: number;
   readonly users: readonly { readonly user: string; readonly secret: string }[];
   readonly seed: number;
 }
@@ -35,6 +38,7 @@ const LOOPBACK = "127.0.0.1";
 const GIVE_UP_MS = 1_500;
 const AGAIN_MS = 500;
 const LONGEST_REST_MS = 800;
+const MOST_WORDS = 30;
 const LONG_SEC = 3_600;
 const SHORT_SEC = 60;
 const SHARES = { removal: 0.15, short: 0.1, reboot: 0.02 } as const;
@@ -81,12 +85,14 @@ class Load {
     const account: Account = { aor: `sip:${user}@${this.#plan.domain}`, promised: undefined, doubtful: [] };
     this.#accounts.push(account);
     let [callId, cseq] = [hex(host.random(8)), 0];
-    for (await pause(draw.between(0, LONGEST_REST_MS)); !this.#isOver; await pause(draw.between(0, LONGEST_REST_MS))) {
+    await pause(draw.between(0, 1_000 * this.#plan.seconds));
+    for (let left = draw.between(1, MOST_WORDS); left > 0 && !this.#isOver; left--) {
       if (draw.chance(SHARES.reboot)) [callId, cseq] = [hex(host.random(8)), 0];
       const lifetimeSec = draw.chance(SHARES.short) ? SHORT_SEC : LONG_SEC;
       const expiresSec = draw.chance(SHARES.removal) ? 0 : lifetimeSec;
       const port = draw.oneOf(this.#plan.ports);
       cseq = await this.#register(account, digest, this.#request(user, callId, cseq + 1, expiresSec), expiresSec, port);
+      await pause(draw.between(0, LONGEST_REST_MS));
     }
   }
 
