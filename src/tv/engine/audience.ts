@@ -6,9 +6,8 @@ import type { Reserved } from "../types.ts";
 import { GuestJoin } from "./guest-join.ts";
 import { Ingest, type IngestUser } from "./ingest.ts";
 import { type ChannelPorts, type Contact, type Guest, NOBODY, type Place, type Seat, type SeatUser } from "./ports.ts";
-import { type FinalAnswer, UNAVAILABLE } from "./refusals.ts";
+import { type FinalAnswer, OFF_AIR, UNAVAILABLE } from "./refusals.ts";
 
-const OFF_AIR: FinalAnswer = { status: 480, headers: [["Reason", 'SIP;cause=480;text="Channel off air"']] };
 /** The broadcaster answered for that viewer alone: whoever waits behind him is asked for next. */
 const isPersonal = ({ status }: FinalAnswer): boolean => status !== UNAVAILABLE.status;
 

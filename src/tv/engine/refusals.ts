@@ -32,6 +32,9 @@ export function incompatibleMedia(agent: string): FinalAnswer {
 /** Nobody there who could say yes or no: not registered, or does not answer (PROTOCOL §4). */
 export const UNAVAILABLE: FinalAnswer = { status: 480, headers: [] };
 
+/** The channel that was watched, or waited for, has ended. */
+export const OFF_AIR: FinalAnswer = { status: 480, headers: [["Reason", 'SIP;cause=480;text="Channel off air"']] };
+
 /** Broadcasting on a channel of somebody else's, as a person is told it apart from not being allowed to watch. */
 export const NOT_OWNER: FinalAnswer = { status: 403, headers: [["Reason", 'SIP;cause=403;text="not-owner"']] };
 

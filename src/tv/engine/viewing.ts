@@ -12,14 +12,13 @@ import {
   incompatibleMedia,
   insufficientBandwidth,
   isForBandwidth,
+  OFF_AIR,
   reasonOf,
   refusalAnswer,
   UNAVAILABLE,
 } from "./refusals.ts";
 import { type Also, keptIn, reservedBy } from "./session-rows.ts";
 import { declines, readViewerOffer, type ViewerOffer, viewerDescription } from "./session-sdp.ts";
-
-const OFF_AIR: FinalAnswer = { status: 480, headers: [["Reason", 'SIP;cause=480;text="Channel off air"']] };
 
 const REPLACED = 'SIP;cause=200;text="Replaced"';
 
