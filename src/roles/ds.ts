@@ -1,4 +1,3 @@
-import { hex } from "#base/bytes.ts";
 import { Deadlines, type Timed } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
 import { CLIENT_TYPE, CopsPep, copsKey } from "#cops/index.ts";
@@ -206,7 +205,6 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     domain: config.domain,
     isReady: () => overlay.self.phase !== "joining",
     isPeer: (request) => ports.peers.isPeer(request),
-    tag: () => hex(host.random(8)),
   });
   addTransports(sip, context, config);
   overlay.whenCaughtUp(() => {

@@ -6,6 +6,7 @@ import {
   type Binding,
   type Destination,
   type Hop,
+  newestFirst,
   PEER_HEADER,
   parseNameAddr,
   peerClaim,
@@ -91,7 +92,7 @@ export function peerPort(
     sideOf({ name, owner }) {
       const live = onAir.get(name)?.owner;
       if (live !== undefined) return server(live);
-      const [newest] = [...bindings.under(aor(owner))].sort((a, b) => b.expiresAtMs - a.expiresAtMs);
+      const [newest] = newestFirst(bindings.under(aor(owner)));
       if (!newest) return undefined;
       const first = parseNameAddr(routesTo(newest.value)[0] ?? "")?.uri; // of the DS that has his flow, whose user he may not be
       if (first && isHere(first)) return "here";

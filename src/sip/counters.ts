@@ -10,7 +10,9 @@ export class SipCounters {
   malformed = 0;
   /** Answered 503 without a transaction. */
   shed = 0;
-  /** Responses and ACKs to no transaction of ours: dropped. */
+  /** Requests that our user refused, challenges among them: answered once and forgotten. */
+  refusals = 0;
+  /** Responses to no transaction of ours: dropped. */
   strays = 0;
   /** Copies of requests and responses that a transaction absorbed. */
   retransmissionsIn = 0;

@@ -356,6 +356,52 @@ simTest("what is answered at once leaves nothing behind, and has the same tag ea
   assert.equal(again, first);
 });
 
+for (const method of ["INVITE", "REGISTER"])
+  simTest(
+    `a refused ${method} is forgotten: one answer each time it comes, its ACK ends, its CANCEL finds nothing (RFC 3261 §8.2.7)`,
+    (net) => {
+      const { b } = pair(net);
+      b.answer = (asked, id) => b.driver.refuse(id, response(asked, 401));
+      const stranger = new Stranger(net.host("s", "127.0.0.9"));
+      stranger.send(octets(method));
+      net.run(100_000);
+      assert.deepEqual([stranger.heard, b.driver.transactions.server], [["SIP/2.0 401 Unauthorized"], 0]);
+      stranger.send(octets(method));
+      net.run(10);
+      assert.equal(stranger.messages[1], stranger.messages[0], "the same tag, whenever it comes");
+      stranger.send(octets("ACK", { to: /^To: .*$/m.exec(stranger.messages[0] ?? "")?.[0].trim() }));
+      stranger.send(octets("CANCEL"));
+      net.run(10);
+      assert.deepEqual(stranger.heard.slice(2), ["SIP/2.0 481 Call/Transaction Does Not Exist"]);
+      assert.deepEqual([b.told, b.driver.counters.refusals], [[method, method], 2]);
+    },
+  );
+
+simTest("who has heard 100 is refused until he acknowledges: his INVITE does not come again (RFC 3261 §17.1.1.2)", (net) => {
+  const { b } = pair(net);
+  const stranger = new Stranger(net.host("s", "127.0.0.9"));
+  b.answer = () => undefined;
+  stranger.send(octets("INVITE"));
+  net.run(300);
+  b.driver.refuse(b.ids[0] ?? assert.fail(), response(b.requests[0] ?? assert.fail(), 401));
+  net.run(600);
+  const refused = "SIP/2.0 401 Unauthorized";
+  assert.deepEqual(stranger.heard, ["SIP/2.0 100 Trying", refused, refused]);
+  assert.deepEqual([b.driver.counters.refusals, b.driver.transactions.server], [0, 1]);
+});
+
+simTest("a user that throws after it has refused costs nothing more", (net) => {
+  const { b } = pair(net);
+  b.answer = (asked, id) => {
+    b.driver.refuse(id, response(asked, 403));
+    assert.fail("a fault");
+  };
+  const stranger = new Stranger(net.host("s", "127.0.0.9"));
+  stranger.send(octets("INVITE"));
+  net.run(1_000);
+  assert.deepEqual([stranger.heard, b.driver.transactions.server], [["SIP/2.0 403 Forbidden"], 0]);
+});
+
 simTest("above the limit of transactions nothing is answered at once: an INVITE would fare no better (RFC 3261 §11.2)", (net) => {
   const b = udpParty(net.host("b", "127.0.0.2"), "127.0.0.2", { maxTransactions: 0 });
   b.answerAtOnce = (asked) => response(asked, 200);

@@ -104,6 +104,9 @@ export class SipDriver implements TransactionPort {
   respond(id: ServerTxId, response: SipResponse, ticket?: Ticket): void {
     this.#servers.respond(id, response, ticket);
   }
+  refuse(id: ServerTxId, response: SipResponse): void {
+    this.#servers.refuse(id, response);
+  }
   /** Throws where no transport of that name was added. */
   localUri(to: Destination): { readonly host: string; readonly port?: number; readonly transport: TransportName } {
     const link = "id" in to ? this.#linkTo(to) : undefined;

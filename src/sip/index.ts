@@ -3,7 +3,7 @@ export { SipDriver, type SipDriverConfig } from "./driver.ts";
 export type * from "./engine/call-types.ts";
 export { Calls } from "./engine/calls.ts";
 export { Challenger, type ChallengerConfig, type CredentialStore, ha1 } from "./engine/digest.ts";
-export { aorOf, type Binding, type BindingRow, type BindingTable, routesTo } from "./engine/location.ts";
+export { aorOf, type Binding, type BindingRow, type BindingTable, newestFirst, routesTo } from "./engine/location.ts";
 
 export { NatKeeper } from "./engine/nat-keeper.ts";
 export { PEER_HEADER, peerClaim, peerOf, registerClaim } from "./engine/peer-claim.ts";

@@ -86,7 +86,7 @@ export class ServerTransactions {
   }
 
   #onNew(branch: string, request: SipRequest, via: Via, flow: Flow, replyTo: Link): void {
-    const { counters, deadlines, maxTransactions, tell, user } = this.#context;
+    const { counters, maxTransactions, tell, user } = this.#context;
     if (this.#byBranch.size >= maxTransactions) {
       counters.shed++;
       this.answerStateless(request, replyTo, 503);
@@ -95,8 +95,8 @@ export class ServerTransactions {
     if (request.method !== "INVITE" && this.#isAnsweredAtOnce(request, replyTo)) return;
     const tx = new ServerTransaction(branch, via, request, replyTo, this.#context);
     this.#byBranch.set(tx.id, tx);
-    deadlines.set(tx, tx.machine.nextDeadlineMs);
     if (!tell(request, () => user.onRequest(request, tx.id, flow))) this.#answerFault(tx);
+    if (this.#byBranch.get(tx.id) === tx) this.#watch(tx); // neither refused nor ended by then
   }
 
   #isAnsweredAtOnce(request: SipRequest, replyTo: Link): boolean {
@@ -112,15 +112,12 @@ export class ServerTransactions {
   }
 
   #onAck(request: SipRequest, tx: ServerTransaction | undefined, flow: Flow): void {
-    const { counters, host, tell, user } = this.#context;
+    const { host, tell, user } = this.#context;
     if (tx?.machine instanceof InviteServerTransaction) {
       const outputs = tx.machine.step({ kind: "ack" }, host.nowMs());
       this.#perform(tx, outputs);
       if (!outputs.some((output) => output.kind === "pass-up-ack")) return;
-    } else if (toTagOf(request) === this.#statelessTag) {
-      counters.strays++;
-      return;
-    }
+    } else if (toTagOf(request) === this.#statelessTag) return; // it ends here, as one to a transaction's answer does
     tell(request, () => user.onAck(request, flow));
   }
 
@@ -153,6 +150,22 @@ export class ServerTransactions {
     }
     tx.held.push({ response: answer, ticket });
     if (tx.held.length === 1) ticket.onSafe(() => this.#release(tx));
+  }
+
+  /**
+   * Answers once and forgets the request (RFC 3261 §8.2.7). Whoever has heard a provisional response repeats his request no
+   * more (§17.1.1.2), so to him the answer is repeated, if it has to be.
+   */
+  refuse(id: ServerTxId, answer: SipResponse): void {
+    const tx = this.#byBranch.get(id);
+    if (tx === undefined || tx.answered || tx.latest !== undefined) {
+      this.respond(id, answer);
+      return;
+    }
+    this.#byBranch.delete(id);
+    this.#context.deadlines.delete(tx);
+    this.#context.counters.refusals++;
+    this.#context.send(tx.replyTo, serialize(tagged(answer, this.#statelessTag)));
   }
 
   /** Lets out what need not wait any longer. */
@@ -193,10 +206,12 @@ export class ServerTransactions {
   }
 
   #perform(tx: ServerTransaction, outputs: readonly (InviteServerOutput | NonInviteServerOutput)[], answer?: SipResponse): void {
-    const { deadlines } = this.#context;
     for (const output of outputs) this.#performOne(tx, output, answer);
-    if (tx.machine.state === "terminated") deadlines.delete(tx);
-    else deadlines.set(tx, tx.machine.nextDeadlineMs);
+    if (tx.machine.state === "terminated") this.#context.deadlines.delete(tx);
+    else this.#watch(tx);
+  }
+  #watch(tx: ServerTransaction): void {
+    this.#context.deadlines.set(tx, tx.machine.nextDeadlineMs);
   }
 
   /** The way the request came, or, when that connection is gone, by a new one to its sender (RFC 3261 §18.2.2). */

@@ -170,7 +170,7 @@ export class Calls implements CallPort {
     else {
       const leg = this.#legs.find(request);
       if (leg) this.#onInDialog(leg, request, id, flow);
-      else this.#outbox.answer(request, id, 481);
+      else this.#ports.transactions.refuse(id, response(request, 481));
     }
     return true;
   }

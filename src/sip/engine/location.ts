@@ -46,3 +46,7 @@ export interface BindingTable {
 
 /** The canonical form of an address-of-record: no parameters, no port (RFC 3261 §10.3 step 5). */
 export const aorOf = (uri: SipUri): string => `sip:${uri.user}@${uri.host}`;
+
+/** The one that was registered last, or for longest, first. */
+export const newestFirst = <Row extends Pick<BindingRow, "expiresAtMs">>(rows: readonly Row[]): Row[] =>
+  rows.toSorted((a, b) => b.expiresAtMs - a.expiresAtMs);

@@ -36,6 +36,7 @@ function keeper(net: SimNetwork) {
     ack: () => undefined,
     cancel: () => undefined,
     respond: () => undefined,
+    refuse: () => undefined,
     localUri: () => ({ host: "10.0.0.1", transport: "udp" }) as const,
   };
   const ports = { transactions, bindings, flowOf: ({ key }: BindingRow) => flows.get(key), host: net.host("ds", "10.0.0.1") };

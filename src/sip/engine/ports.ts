@@ -50,6 +50,12 @@ export interface TransactionPort {
   /** Answers once `ticket` is safe. A 2xx to INVITE may be given again: that is how its user retransmits it (RFC 6026). */
   respond(id: ServerTxId, response: SipResponse, ticket?: Ticket): void;
   /**
+   * Answers finally and forgets the request: the answer goes once, and what comes again is new (RFC 3261 §8.2.7). For what is
+   * refused to strangers, challenges above all: they leave nothing behind, and nobody whose address they use as their own hears
+   * more of us than they send.
+   */
+  refuse(id: ServerTxId, response: SipResponse): void;
+  /**
    * Host, port and transport as a peer must write them to reach us, for building Contact. No port where peers reach us by
    * the connection alone (a WebSocket client's host is `RANDOM.invalid`, RFC 7118 Appendix A).
    */

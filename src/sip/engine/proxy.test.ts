@@ -55,6 +55,9 @@ class Bench implements TransactionPort {
   respond(_id: string, answer: SipResponse): void {
     this.answers.push(answer);
   }
+  refuse(_id: string, answer: SipResponse): void {
+    this.answers.push(answer);
+  }
   localUri({ transport }: Destination) {
     return { host: "10.0.0.1", port: transport === "ws" ? 80 : 5060, transport };
   }

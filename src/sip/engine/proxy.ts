@@ -10,7 +10,7 @@ import { ownUri, sameUri } from "../wire/uri.ts";
 import { callIdOf, contactOf, formatNameAddr, nameAddr, paramText, parseNameAddr, toTagOf, withParam } from "../wire/values.ts";
 import type { Dialog } from "./dialog.ts";
 import { FlowTokens } from "./flow-tokens.ts";
-import { aorOf, type BindingRow, type BindingTable, routesTo } from "./location.ts";
+import { aorOf, type BindingRow, type BindingTable, newestFirst, routesTo } from "./location.ts";
 import type { ClientTxId, Destination, Flow, ServerTxId, TransactionPort, TransportName } from "./ports.ts";
 import { type ForkInput, ResponseContext } from "./response-context.ts";
 import {
@@ -257,8 +257,7 @@ export class SipProxy {
   /** The places of an address-of-record: of one device the flows that it has, the newest first (RFC 5626 §7). */
   #targets(aor: string): [Hop, ...Hop[]][] {
     const devices = new Map<string, [Hop, ...Hop[]]>();
-    const rows = [...this.#ports.bindings.under(aor)].sort((a, b) => b.expiresAtMs - a.expiresAtMs);
-    for (const row of rows) {
+    for (const row of newestFirst(this.#ports.bindings.under(aor))) {
       const hop = this.#hopOf(row);
       if (!hop) continue;
       const device = row.value.regId === undefined ? row.key : (row.value.instance ?? row.key);

@@ -45,6 +45,9 @@ export class Bench implements TransactionPort, CallUser {
   respond(id: string, message: SipResponse): void {
     this.sent.push({ id, message });
   }
+  refuse(id: string, message: SipResponse): void {
+    this.sent.push({ id, message });
+  }
   localUri() {
     return { host: "a.invalid", transport: "ws" } as const;
   }

@@ -15,9 +15,8 @@ test("what may be within a dialog waits until it is known which there are; above
   const server = new DsServer({
     proxy: { arrived: (received: typeof BYE) => ({ request: received }), passOf: () => undefined },
     calls: { knows: () => false, onRequest: (_request: unknown, id: string) => handled.push(id) },
-    transactions: { respond: (id: string, { status }: { status: number }) => refused.push([id, status]) },
+    transactions: { refuse: (id: string, { status }: { status: number }) => refused.push([id, status]) },
     isHere: () => true,
-    tag: () => "t",
   } as unknown as DsServerPorts);
   for (let at = 1; at <= LIMITS.dsEarlyRequests + 1; at++) server.onRequest(BYE, `s${at}`, FLOW);
   assert.deepEqual([handled, refused], [[], [[`s${LIMITS.dsEarlyRequests + 1}`, 503]]]);

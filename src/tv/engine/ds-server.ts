@@ -30,8 +30,6 @@ export interface DsServerPorts {
   readonly isReady: () => boolean;
   /** Whether another DS sends it and vouches for its From (To of a REGISTER). */
   readonly isPeer: (request: SipRequest) => boolean;
-  /** Tags of responses outside dialogs. */
-  readonly tag: () => string;
 }
 
 const ALLOW = "INVITE, ACK, CANCEL, BYE, UPDATE, OPTIONS, REGISTER";
@@ -69,9 +67,9 @@ export class DsServer implements TransactionUser {
   onRequest(received: SipRequest, id: ServerTxId, flow: Flow): void {
     const { proxy, isHere } = this.#ports;
     const came = proxy.arrived(received);
-    if (came === undefined) return this.#answer(received, id, 400);
+    if (came === undefined) return this.#refuse(received, id, 400);
     const pass = proxy.passOf(came);
-    if (pass === "forged") return this.#answer(received, id, 403);
+    if (pass === "forged") return this.#refuse(received, id, 403);
     const { request } = came;
     const here = isHere(request.uri);
     if (pass) {
@@ -122,17 +120,17 @@ export class DsServer implements TransactionUser {
     const { calls } = this.#ports;
     const isInDialog = toTagOf(request) !== undefined;
     if (this.#early && (isInDialog || request.method === "INVITE")) {
-      if (this.#early.length >= LIMITS.dsEarlyRequests) this.#answer(request, id, 503);
+      if (this.#early.length >= LIMITS.dsEarlyRequests) this.#refuse(request, id, 503);
       else this.#early.push(() => this.#onOwn(request, id, flow, here));
     } else if (isInDialog || calls.knows(request)) calls.onRequest(request, id, flow);
     else if (here) this.#onNew(request, id, flow);
-    else this.#answer(request, id, 404);
+    else this.#refuse(request, id, 404);
   }
   /** Outside of any dialog, and for this server, a channel or a person of the domain. */
   #onNew(request: SipRequest, id: ServerTxId, flow: Flow): void {
     const { directory, calls } = this.#ports;
     const { user } = request.uri;
-    if (!this.#ports.isReady()) return this.#answer(request, id, 503);
+    if (!this.#ports.isReady()) return this.#refuse(request, id, 503);
     if (request.method === "REGISTER") return this.#register(request, id, flow);
     if (directory.subscriber(user)) {
       if (this.#maySpeak(request, id, flow)) this.#toPerson(request, id, flow);
@@ -144,10 +142,10 @@ export class DsServer implements TransactionUser {
           calls.onRequest(request, id, flow);
         return;
       case "BYE":
-        return this.#answer(request, id, 481);
+        return this.#refuse(request, id, 481);
       default:
-        if (user !== "" && !directory.channel(user)) return this.#answer(request, id, 404);
-        return this.#answer(request, id, 405, [["Allow", ALLOW]]);
+        if (user !== "" && !directory.channel(user)) return this.#refuse(request, id, 404);
+        return this.#refuse(request, id, 405, [["Allow", ALLOW]]);
     }
   }
 
@@ -162,7 +160,7 @@ export class DsServer implements TransactionUser {
     const from = fromOf(request)?.uri;
     if (flow.user === undefined && (from === undefined || !this.#ports.isHere(from))) {
       this.dropped.strangers++;
-      this.#answer(request, id, 403);
+      this.#refuse(request, id, 403);
       return false;
     }
     return this.#speaker(request, id, flow, "proxy") !== undefined;
@@ -170,7 +168,7 @@ export class DsServer implements TransactionUser {
   #toPerson(request: SipRequest, id: ServerTxId, flow: Flow): void {
     const { proxy, directory, domain } = this.#ports;
     const { user } = request.uri;
-    if (!directory.subscriber(user)) this.#answer(request, id, 404);
+    if (!directory.subscriber(user)) this.#refuse(request, id, 404);
     else proxy.toUser(request, id, flow, aorOf(sipUri({ user, host: domain })));
   }
 
@@ -180,7 +178,7 @@ export class DsServer implements TransactionUser {
     const from = fromOf(request)?.uri;
     if (user === undefined || (from && from.user === user && this.#ports.isHere(from))) return user;
     this.dropped.foreignFrom++;
-    this.#answer(request, id, 403);
+    this.#ports.transactions.respond(id, response(request, 403)); // the nonce count is taken: asked again he would be challenged
     return undefined;
   }
   /** By the connection's handshake (PROTOCOL §14) or by digest; a challenge has been sent when there is none. */
@@ -188,14 +186,14 @@ export class DsServer implements TransactionUser {
     if (flow.user !== undefined) return flow.user;
     const outcome = this.#ports.challenger.check(request, as);
     if (outcome.ok) return outcome.user;
-    this.#answer(request, id, outcome.status, outcome.headers);
+    this.#refuse(request, id, outcome.status, outcome.headers);
     return undefined;
   }
 
-  #answer(request: SipRequest, id: ServerTxId, status: number, fields: readonly (readonly [string, string])[] = []): void {
-    const answer = response(request, status, undefined, this.#ports.tag());
+  #refuse(request: SipRequest, id: ServerTxId, status: number, fields: readonly (readonly [string, string])[] = []): void {
+    const answer = response(request, status);
     for (const [name, value] of fields) answer.headers.add(name, value);
-    this.#ports.transactions.respond(id, answer);
+    this.#ports.transactions.refuse(id, answer);
   }
 }
 
