@@ -13,7 +13,7 @@ interface Due extends Timed {
 export interface TablePorts {
   /** Whoever copies a row of that key: its one member, or empty for all. */
   audienceOf(key: string, copies: Copies): MemberId;
-  /** Rows were written: to be sent, and safe by that ticket. Throws before the member is caught up. */
+  /** Rows were written: to be sent, and safe by that ticket. Throws before the own log is read. */
   wrote(table: OverlayTable<Json>, stream: Stream): Ticket;
 }
 

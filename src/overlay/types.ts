@@ -31,7 +31,7 @@ export interface Overlay {
   /** Tells of members that came, changed or went. */
   onMembers(changed: (member: Member, change: "joined" | "changed" | "left") => void): void;
   setPhase(phase: Member["phase"]): void;
-  /** Calls back once the own log is read and what present members have is copied: before that nothing can be put. */
+  /** Calls back once the own log is read and what present members have is copied. */
   whenCaughtUp(then: () => void): void;
   /** One-way, may be lost. */
   send(to: MemberId, topic: string, body: Json): void;
@@ -108,7 +108,7 @@ export interface Row<V> {
 export interface Table<V extends Json> {
   /**
    * Writes a row that this member owns from now on; the ticket is safe when the row may be promised: it is on the own disk
-   * and on that of one other member. Lifetime: up to `LIMITS.overlayLifetimeSec`. Throws before the member is caught up.
+   * and on that of one other member. Lifetime: up to `LIMITS.overlayLifetimeSec`. Throws before the own log is read.
    */
   put(key: string, value: V, order: number, lifetimeSec: number): Ticket;
   /** `order`: of the request that removes, where that has one; default that of the row. */

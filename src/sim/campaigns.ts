@@ -3,11 +3,12 @@ import { runFaultScript } from "./faults/run.ts";
 import type { FaultScript } from "./faults/script.ts";
 import { runTableScript } from "./tables/run.ts";
 import { type TableScript, tableScript } from "./tables/script.ts";
+import type { Violation } from "./violation.ts";
 
 /** What a run of a script showed. */
 export interface Run {
   /** The first rules that were broken, all at one moment; none = the run is good. */
-  readonly violations: readonly { readonly rule: string; readonly what: string }[];
+  readonly violations: readonly Violation[];
   readonly virtualMs: number;
   readonly traceHash: string;
   readonly ladder: string;
@@ -35,7 +36,7 @@ const TABLES: Campaign<TableScript> = {
   about: () => "three servers and a table",
 };
 /** By name: people, servers and lines; tables alone. */
-export const CAMPAIGNS = { faults: FAULTS, tables: TABLES };
+const CAMPAIGNS = { faults: FAULTS, tables: TABLES };
 export type CampaignName = keyof typeof CAMPAIGNS;
 /** Whichever it is, for those who only hand scripts on. */
 export const campaignOf = (name: CampaignName): Campaign<AnyScript> => CAMPAIGNS[name] as unknown as Campaign<AnyScript>;

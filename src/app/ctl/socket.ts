@@ -2,6 +2,7 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
+import { parseJson } from "#base/json.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Logger } from "#base/log.ts";
 import { showAddress } from "#host/host.ts";
@@ -92,15 +93,8 @@ function hear(socket: net.Socket, answer: Answerer): void {
     if (text.length > LIMITS.controlQuestionChars) socket.destroy();
     if (!text.endsWith("\n")) return;
     socket.setTimeout(0).pause();
-    answer(parsed(text), (told) => socket.end(`${JSON.stringify(told)}\n`));
+    answer(parseJson(text), (told) => socket.end(`${JSON.stringify(told)}\n`));
   });
-}
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Asks the process that listens there. Throws a `UsageError` where none does. */
@@ -117,7 +111,7 @@ export function askControl(file: string, question: unknown): Promise<unknown> {
       fail(error.code === "ENOENT" ? "there is no such socket" : error.message),
     );
     socket.on("end", () => {
-      const told = parsed(text);
+      const told = parseJson(text);
       if (told === undefined) fail("it ended");
       else resolve(told);
     });

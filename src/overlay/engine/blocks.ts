@@ -31,7 +31,7 @@ export interface RowFacts {
   readonly keepUntilMs: number;
 }
 type Number64 = "seq" | "order" | "endsAtMs" | "keepUntilMs";
-type Number32 = "hashNext" | "hash" | "term";
+type Number32 = "hashNext" | "hash";
 /** A doubly linked list through blocks, by the fields of that name. */
 export interface Chain {
   first: number;

@@ -1,5 +1,5 @@
 import type { Blocks } from "./blocks.ts";
-import { hashOf } from "./rendezvous.ts";
+import { hashOf } from "./hash.ts";
 
 /** Each grows by itself, so that no put waits for all keys to be placed anew. A power of two. */
 const PARTS = 256;
@@ -26,25 +26,18 @@ export class KeyIndex {
   /** The block with that key; 0 = none. */
   find(key: Uint8Array): number {
     const hash = hashOfGroup(key);
-    const part = this.#parts[hash >>> 24];
-    if (!part) return 0;
-    let block = part.buckets[hash & (part.buckets.length - 1)] as number;
+    let block = this.#firstOf(hash);
     while (block !== 0 && !(this.#blocks.word(block, "hash") === hash && this.#blocks.hasKey(block, key, true))) {
       block = this.#blocks.word(block, "hashNext");
     }
     return block;
   }
 
-  /** The blocks whose keys are of that group. They may be removed meanwhile only after the next was asked for. */
+  /** The blocks whose keys are of that group. */
   group(group: Uint8Array): readonly number[] {
     const hash = hashOfGroup(group);
-    const part = this.#parts[hash >>> 24];
     const found: number[] = [];
-    for (
-      let block = part ? (part.buckets[hash & (part.buckets.length - 1)] as number) : 0;
-      block !== 0;
-      block = this.#blocks.word(block, "hashNext")
-    ) {
+    for (let block = this.#firstOf(hash); block !== 0; block = this.#blocks.word(block, "hashNext")) {
       if (this.#isOf(block, group, hash)) found.push(block);
     }
     return found;
@@ -81,7 +74,7 @@ export class KeyIndex {
   #swap(old: number, block: number): void {
     const hash = this.#blocks.word(old, "hash");
     const part = this.#parts[hash >>> 24] as Part;
-    const bucket = hash & (part.buckets.length - 1);
+    const bucket = bucketOf(part, hash);
     let before = part.buckets[bucket] as number;
     if (before === old) {
       part.buckets[bucket] = block;
@@ -91,6 +84,11 @@ export class KeyIndex {
     this.#blocks.setWord(before, "hashNext", block);
   }
 
+  /** Of the blocks whose keys may have that hash; 0 = none. */
+  #firstOf(hash: number): number {
+    const part = this.#parts[hash >>> 24];
+    return part ? (part.buckets[bucketOf(part, hash)] as number) : 0;
+  }
   #isOf(block: number, group: Uint8Array, hash: number): boolean {
     if (this.#blocks.word(block, "hash") !== hash || !this.#blocks.hasKey(block, group, false)) return false;
     const key = this.#blocks.key(block);
@@ -98,7 +96,7 @@ export class KeyIndex {
   }
 
   #hang(part: Part, block: number, hash: number): void {
-    const bucket = hash & (part.buckets.length - 1);
+    const bucket = bucketOf(part, hash);
     this.#blocks.setWord(block, "hashNext", part.buckets[bucket] as number);
     part.buckets[bucket] = block;
   }
@@ -116,6 +114,7 @@ export class KeyIndex {
   }
 }
 
+const bucketOf = ({ buckets }: Part, hash: number): number => hash & (buckets.length - 1);
 function hashOfGroup(key: Uint8Array): number {
   const space = key.indexOf(SPACE);
   return hashOf(space < 0 ? key : key.subarray(0, space));

@@ -1,4 +1,5 @@
 import { utf8 } from "#base/bytes.ts";
+import { hashOf } from "./hash.ts";
 
 /**
  * Who of several is in charge of a key: the one whose name and the key's group make the highest hash (Thaler and
@@ -15,14 +16,6 @@ export function rendezvous(group: string, members: readonly string[]): string | 
     }
   }
   return best;
-}
-
-/** FNV-1a, its bits mixed. 32 bits. */
-export function hashOf(octets: Uint8Array): number {
-  let hash = 0x811c9dc5;
-  for (const octet of octets) hash = Math.imul(hash ^ octet, 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
-  return (hash ^ (hash >>> 15)) >>> 0;
 }
 
 /** What stands before the first space of a key: the keys of one group belong together. */

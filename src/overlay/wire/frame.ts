@@ -1,5 +1,6 @@
 import { NO_BYTES, text, utf8 } from "#base/bytes.ts";
 import { type Decoded, WireError } from "#base/errors.ts";
+import { isCount, parseJson } from "#base/json.ts";
 import { LIMITS } from "#base/limits.ts";
 import { type Json, type Member, type MemberId, ROLES, type RoleName } from "../types.ts";
 import type { StreamId } from "./piece.ts";
@@ -53,7 +54,6 @@ type Check = (value: unknown) => boolean;
 type Fields = Readonly<Record<string, unknown>>;
 const isObject = (value: unknown): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value);
 const isText: Check = (value) => typeof value === "string";
-const isCount: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
 const isJson: Check = (value) => value !== undefined;
 const isOneOf =
   (...words: readonly string[]): Check =>
@@ -120,7 +120,7 @@ export function decodeFrame(bytes: Uint8Array): Decoded<Frame> {
   const headOctets = new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getUint32(1);
   const end = ENVELOPE_OCTETS + headOctets;
   if (end > bytes.length) return bad("truncated", `its head claims ${headOctets} octets`);
-  const value = parse(bytes.subarray(ENVELOPE_OCTETS, end));
+  const value = parseJson(text(bytes.subarray(ENVELOPE_OCTETS, end)));
   if (!isObject(value)) return bad("bad-value", "its head is no JSON object");
   if (!isEnvelope(value)) return bad("bad-value", "it lacks its sender, or its kind is unknown");
   if (!BODIES[value.kind as Body["kind"]](value)) return bad("bad-value", `a field of ${value.kind} is missing or wrong`);
@@ -130,11 +130,4 @@ export function decodeFrame(bytes: Uint8Array): Decoded<Frame> {
 
 function bad(code: WireError["code"], why: string): Decoded<Frame> {
   return { status: "bad", error: new WireError(code, 0, `Cannot read overlay frame: ${why}`) };
-}
-function parse(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(text(bytes));
-  } catch {
-    return undefined; // not JSON: told by the caller
-  }
 }

@@ -1,5 +1,6 @@
 import { concat, text, utf8 } from "#base/bytes.ts";
 import { type Decoded, WireError } from "#base/errors.ts";
+import { isCount, parseJson } from "#base/json.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { MemberId } from "../types.ts";
 
@@ -82,7 +83,7 @@ export function decodePiece(bytes: Uint8Array): Decoded<Piece> {
   if (bytes.length < 4) return bad(0, "it has no head");
   const headOctets = viewOf(bytes).getUint32(0);
   if (headOctets > bytes.length - 4) return bad(0, `its head claims ${headOctets} octets`);
-  const head = parse(bytes.subarray(4, 4 + headOctets));
+  const head = parseJson(text(bytes.subarray(4, 4 + headOctets)));
   if (!isHead(head)) return bad(4, "its head lacks a field");
   const records = bytes.subarray(4 + headOctets);
   const fault = faultOf(records);
@@ -130,7 +131,6 @@ function wrongIn(view: DataView, at: number, length: number): string | undefined
   return undefined;
 }
 
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 const isOrder = (value: number): boolean => Number.isFinite(value) && Math.abs(value) <= Number.MAX_SAFE_INTEGER;
 function isHead(value: unknown): value is PieceHead {
   if (typeof value !== "object" || value === null) return false;
@@ -138,13 +138,6 @@ function isHead(value: unknown): value is PieceHead {
   return [table, owner, audience].every((name) => typeof name === "string") && [life, after, through].every(isCount);
 }
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-function parse(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(text(bytes));
-  } catch {
-    return undefined; // not JSON: told by the caller
-  }
-}
 function bad(atOctet: number, why: string): Decoded<Piece> {
   return { status: "bad", error: new WireError("bad-value", atOctet, `Cannot read rows: ${why}`) };
 }

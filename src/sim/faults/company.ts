@@ -1,5 +1,5 @@
+import type { Violation } from "../violation.ts";
 import type { World, WorldBroadcaster, WorldPage, WorldPhone, WorldViewer } from "../world.ts";
-import type { Violation } from "./rules.ts";
 import { askChannelOf, CAST, channelOf, type Device, type FaultScript, type Step } from "./script.ts";
 
 type Agent<Kind extends string, Is> = { readonly kind: Kind; readonly user: string; readonly site: number; readonly agent: Is };

@@ -5,13 +5,9 @@ import type { RunningDs } from "#roles/ds.ts";
 import type { RunningEdge } from "#roles/edge.ts";
 import type { Session } from "#tv/types.ts";
 import type { SimNetwork } from "../types.ts";
+import type { Violation } from "../violation.ts";
 import type { World } from "../world.ts";
 
-/** A rule that was broken, and where. */
-export interface Violation {
-  readonly rule: string;
-  readonly what: string;
-}
 /** Of each site's link to the core, and of each access network. */
 export interface CapacityKbps {
   readonly core: number;

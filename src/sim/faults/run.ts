@@ -2,9 +2,10 @@ import { LIMITS } from "#base/limits.ts";
 import { PERFECT } from "../link.ts";
 import { simNetwork } from "../network.ts";
 import type { SimNetwork } from "../types.ts";
+import { thrownBy, type Violation } from "../violation.ts";
 import { World, type WorldOptions } from "../world.ts";
 import { Company } from "./company.ts";
-import { brokenBetweenServers, brokenNow, stillHeld, stillOpen, unanswered, type Violation } from "./rules.ts";
+import { brokenBetweenServers, brokenNow, stillHeld, stillOpen, unanswered } from "./rules.ts";
 import { CAST, type FaultScript, MEMBERS, type Step } from "./script.ts";
 
 /** What a run of a script showed. */
@@ -58,8 +59,7 @@ export function runFaultScript(script: FaultScript, { ladder = false, tamper }: 
   try {
     violations = new Run(net, script, tamper).toItsEnd();
   } catch (error) {
-    const { message, stack } = error instanceof Error ? error : new Error(String(error));
-    violations = [{ rule: "the product threw", what: `${message}\n${stack?.split("\n").slice(1, 6).join("\n")}` }];
+    violations = [thrownBy(error)];
   }
   return { violations, virtualMs: net.nowMs(), traceHash: net.hash(), ladder: net.ladder() };
 }

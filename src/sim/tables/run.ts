@@ -3,15 +3,11 @@ import { type Carrier, copiedTo, InProcessCarrier, OverlayNode, type Table } fro
 import { PERFECT } from "../link.ts";
 import { simNetwork } from "../network.ts";
 import type { SimNetwork } from "../types.ts";
+import { thrownBy, type Violation } from "../violation.ts";
 import { SERVERS, type Step, type TableScript } from "./script.ts";
 
-/** A rule that was broken: DESIGN §5. */
-export interface TableFault {
-  readonly rule: string;
-  readonly what: string;
-}
 export interface TableRun {
-  readonly violations: readonly TableFault[];
+  readonly violations: readonly Violation[];
   readonly virtualMs: number;
   readonly traceHash: string;
   /** Promises that were kept, were superseded, ended, or were excused because only their lost writer had them. */
@@ -45,12 +41,11 @@ const SETTLE_MS = 15_000;
 export function runTableScript(script: TableScript, wrap: (carrier: Carrier) => Carrier = (carrier) => carrier): TableRun {
   const net = simNetwork(script.seed, { ladder: false });
   const run = new Run(net, script, wrap);
-  let violations: readonly TableFault[];
+  let violations: readonly Violation[];
   try {
     violations = run.toItsEnd();
   } catch (error) {
-    const { message, stack } = error instanceof Error ? error : new Error(String(error));
-    violations = [{ rule: "the product threw", what: `${message}\n${stack?.split("\n").slice(1, 6).join("\n")}` }];
+    violations = [thrownBy(error)];
   }
   return { violations, virtualMs: net.nowMs(), traceHash: net.hash(), promises: run.promises };
 }
@@ -75,7 +70,7 @@ class Run {
     return this.#words.filter(({ isPromised }) => isPromised).length;
   }
 
-  toItsEnd(): readonly TableFault[] {
+  toItsEnd(): readonly Violation[] {
     for (const server of SERVERS) this.#start(server);
     this.#net.run(START_MS);
     for (const step of this.#script.steps) {
@@ -185,15 +180,15 @@ class Run {
   }
 
   /** All copies agree, so exactly one member says "mine" of every key. */
-  #disagreements(): readonly TableFault[] {
+  #disagreements(): readonly Violation[] {
     const [first, ...others] = [...this.#servers].map(([id, { table }]) => ({ id, text: textOf(table) }));
-    return others.flatMap(({ id, text }): TableFault | [] =>
+    return others.flatMap(({ id, text }): Violation | [] =>
       text === first?.text ? [] : { rule: "copies differ", what: `${first?.id}: ${first?.text}; ${id}: ${text}` },
     );
   }
 
   /** What was promised is there, or what beats it is, or was until its life ended or it was removed. */
-  #broken(word: Word): TableFault | undefined {
+  #broken(word: Word): Violation | undefined {
     if (!word.isPromised || (word.isAlone && this.#bereft.has(word.owner))) return undefined;
     const [server] = this.#servers.values();
     const row = server?.table.get(word.key);
