@@ -43,11 +43,11 @@ export class Replication implements JournalReader {
   readonly #ports: ReplicationPorts;
   readonly #tables = new Map<string, OverlayTable<Json>>();
   readonly #gates = new Map<Stream, Gate>();
-  readonly #askedAtMs = new Map<Stream, number>();
+  readonly #askedAtMs = new WeakMap<Stream, number>();
   /** Who has rows of lives that write no more. */
-  readonly #sources = new Map<Stream, MemberId>();
+  readonly #sources = new WeakMap<Stream, MemberId>();
   /** The last record of the journal with rows of a stream. */
-  readonly #logTickets = new Map<Stream, number>();
+  readonly #logTickets = new WeakMap<Stream, number>();
   /** Copied and waiting for the disk: then their writers are told. */
   #copied: { readonly position: Position; readonly logTicket: number }[] = [];
   #life = 0;
@@ -133,7 +133,6 @@ export class Replication implements JournalReader {
   }
 
   raiseLife(life: number): void {
-    this.#flushNow();
     this.#life = life;
     this.#journal.live(life);
     for (const table of this.#tables.values()) table.all.raiseLife(life);

@@ -46,6 +46,8 @@ export class Rows<V extends Json> {
   readonly #index = new KeyIndex(this.#blocks);
   readonly #streams = new Streams(this.#blocks);
   readonly #due: DueLists;
+  /** Own streams with rows that were not handed out yet. */
+  readonly #unsent = new Set<Stream>();
   #life: number;
   /** Number of the last own row, over all audiences of this life. */
   #seq = 0;
@@ -128,12 +130,13 @@ export class Rows<V extends Json> {
 
   /** What was written and not yet handed out, as pieces. */
   *unsent(nowMs: number): Iterable<StreamPiece> {
-    for (const stream of this.#streams.all()) {
-      while (this.#isOwnLife(stream) && stream.sent < stream.head) {
+    for (const stream of this.#unsent) {
+      while (stream.sent < stream.head) {
         const piece = this.#pieceAfter(stream, stream.sent, nowMs);
         stream.sent = piece.last;
         yield piece;
       }
+      this.#unsent.delete(stream);
     }
   }
 
@@ -227,6 +230,7 @@ export class Rows<V extends Json> {
     const before = this.#watched(held);
     const seq = ++this.#seq;
     stream.head = stream.seen = seq;
+    this.#unsent.add(stream);
     const block = this.#place(held, key, value, { ...facts, stream: stream.index, seq });
     this.#makeRoom();
     this.#tell(before?.key ?? key, block, before);
