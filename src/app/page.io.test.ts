@@ -28,6 +28,7 @@ const FLOWS: readonly [name: string, flow: (house: House) => Promise<void>][] = 
   ["a name that is taken and a wrong password are said beside their fields", complaints],
   ["a person signs up, presses a channel, and has picture and sound", signUpAndWatch],
   ["channels change by click, by arrow, by number and by the back button", changeChannels],
+  ["the picture before goes on where the next channel is refused, which is said over it", refusedChange],
   ["a broadcast is in the guide at once, plays, and its end is told in words", broadcast],
   ["what does not fit is refused in words, and fits once another has left", refusal],
   ["a reload comes back to the channel; a new tab is silent until it is asked for sound", reload],
@@ -121,15 +122,31 @@ function look(page: Page): Promise<Look> {
   });
 }
 
-/** Waits for that channel's picture in place of the one before; its band at the bottom tells the sample channels apart. */
+/** Waits for that channel's first picture; its band at the bottom tells the sample channels apart. */
 async function shows(house: House, page: Page, channel: string, band: "blue" | "green"): Promise<Look> {
   const stage = player(page, channel).and(page.locator("[data-state='watching'][data-first-frame-ms]"));
   house.firstFramesMs.push(Number(await stage.getAttribute("data-first-frame-ms", { timeout: 15_000 })));
-  return until(`the picture of ${channel}`, async () => {
-    const now = await look(page);
-    const [, green = 0, blue = 0] = now.points.slice(-LINE / 2);
-    return (green > blue ? "green" : "blue") === band ? now : undefined;
+  const first = await look(page);
+  assert.equal(bandOf(first), band);
+  return first;
+}
+function bandOf({ points }: Look): "blue" | "green" {
+  const [, green = 0, blue = 0] = points.slice(-LINE / 2);
+  return green > blue ? "green" : "blue";
+}
+
+/** Looks at every frame of the browser's until asked whether there was one without a picture on the stage. */
+async function lookForGaps(page: Page): Promise<() => Promise<boolean>> {
+  await page.evaluate(() => {
+    const look = (): void => {
+      const videos = [...document.querySelectorAll("video")];
+      if (!videos.some(({ readyState }) => readyState >= HTMLMediaElement.HAVE_CURRENT_DATA))
+        document.documentElement.dataset["gap"] = "true";
+      requestAnimationFrame(look);
+    };
+    look();
   });
+  return async () => (await page.locator("html[data-gap]").count()) > 0;
 }
 
 /** The same, and that picture and sound go on. */
@@ -180,6 +197,7 @@ async function changeChannels(house: House): Promise<void> {
   await signIn(house, page, "alice");
   await tile(page, "news").click();
   await shows(house, page, "news", "blue");
+  const hadGap = await lookForGaps(page);
   await tile(page, "sport").click();
   await shows(house, page, "sport", "green");
   await page.keyboard.press("ArrowUp");
@@ -195,6 +213,36 @@ async function changeChannels(house: House): Promise<void> {
   await page.keyboard.press("3");
   await shows(house, page, "news", "blue");
   await page.goBack();
+  await shows(house, page, "sport", "green");
+  assert.equal(await hadGap(), false, "each picture stays until the next");
+}
+
+async function refusedChange(house: House): Promise<void> {
+  const page = await open(house);
+  await signIn(house, page, "alice");
+  await tile(page, "sport").click();
+  await shows(house, page, "sport", "green");
+  const hadGap = await lookForGaps(page);
+  const sockets: string[] = [];
+  page.on("websocket", (socket) => sockets.push(socket.url()));
+  for (const press of [() => tile(page, "bob-tv").click(), () => page.getByRole("button", { name: "Try again" }).click()]) {
+    await press();
+    await saysSo(page, "off air");
+    const before = await look(page);
+    const later = await until("the picture before, going on", async () => {
+      const now = await look(page);
+      return now.frames >= before.frames + 5 && now.audioBytes > before.audioBytes ? now : undefined;
+    });
+    assert.equal(bandOf(later), "green");
+  }
+  assert.deepEqual(sockets, [], "by the connection that it has");
+  await tile(page, "news").click();
+  await shows(house, page, "news", "blue");
+  assert.equal(await hadGap(), false);
+  await tile(page, "bob-tv").click();
+  await saysSo(page, "off air");
+  await page.getByTestId("leave").click();
+  await tile(page, "sport").click(); // while the goodbye to news is under way
   await shows(house, page, "sport", "green");
 }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { utf8 } from "#base/bytes.ts";
 import type { Host } from "#host/host.ts";
 import { type SimNetwork, simTest } from "#sim/index.ts";
+import { world } from "#sim/world.ts";
 import { Party } from "#sip/test-party.ts";
 import { WsListener } from "#sip/transport/ws-listener.ts";
 import { response } from "#sip/wire/builders.ts";
@@ -99,5 +100,33 @@ simTest(
     net.run(1_000);
     assert.deepEqual(ds.told.slice(before), ["INVITE", "ACK"]);
     assert.deepEqual(told.slice(-2), WATCHING.slice(-2));
+  },
+);
+
+simTest("a page that leaves and wants another channel at once calls it after the BYE, in nobody's place (RFC 3891 §3)", (net) => {
+  const { ds, page } = new Scene(net);
+  const before = ds.told.length;
+  page.leave();
+  page.watch("sport");
+  net.run(1_000);
+  assert.deepEqual(ds.told.slice(before), ["BYE", "INVITE", "ACK"]);
+  assert.equal(ds.requests.at(-1)?.headers.get("replaces"), undefined);
+});
+
+simTest(
+  "a page whose picture ends after a change was refused is told the refusal again, without the picture (PROTOCOL §6)",
+  (net) => {
+    const w = world(net, { sites: 1 });
+    const bob = w.broadcaster("bob", 1);
+    bob.goLive("bob-tv");
+    const alice = w.page("alice", 1);
+    alice.watch("bob-tv");
+    w.run(2_000);
+    alice.watch("carol-tv");
+    w.run(2_000);
+    assert.deepEqual([alice.state, alice.channel, alice.refusal?.status], ["watching", "bob-tv", 404]);
+    bob.end();
+    w.run(2_000);
+    assert.deepEqual([alice.state, alice.channel, alice.refusal?.status], ["refused", "carol-tv", 404]);
   },
 );

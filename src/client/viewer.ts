@@ -23,7 +23,7 @@ export type ViewerState =
   | { readonly kind: "calling"; readonly channel: string; readonly before?: Watched }
   /** `refused`: the channel that was wanted instead, and why it could not be had. */
   | ({ readonly kind: "watching"; readonly refused?: { readonly channel: string } & Outcome } & Watched)
-  /** The call was answered no, found no answer, or ended later without our doing. */
+  /** The call was answered no, found no answer, or ended later without our doing: then of what was refused meanwhile, if any. */
   | ({ readonly kind: "ended"; readonly channel: string } & Outcome);
 
 /** How one channel follows another (PROTOCOL §6): in its place (RFC 3891), or, as the paper has it, after its BYE. */
@@ -78,6 +78,7 @@ export class Viewer implements Omit<CallUser, "onInvite"> {
   }
   leave(): void {
     this.#wanted = undefined;
+    this.#watched = undefined; // nothing can take its place any more
     for (const call of [this.#next, this.#call]) if (call !== undefined) this.#ports.calls.end(call);
   }
 
@@ -108,9 +109,11 @@ export class Viewer implements Omit<CallUser, "onInvite"> {
     this.#call = undefined;
     this.#watched = undefined;
     const channel = "channel" in this.#state ? this.#state.channel : "";
+    const refused = this.#state.kind === "watching" ? this.#state.refused : undefined;
     if (this.#next !== undefined) this.#become({ kind: "calling", channel });
     else if (this.#wanted !== undefined) this.#invite();
-    else this.#become(end.kind === "local" ? { kind: "idle" } : { kind: "ended", channel, ...outcomeOf(end) });
+    else
+      this.#become(end.kind === "local" ? { kind: "idle" } : { kind: "ended", ...(refused ?? { channel, ...outcomeOf(end) }) });
   }
   /** The old picture goes on, unless there is another way to the new one. */
   #onChangeEnded(end: CallEnd): void {

@@ -1,5 +1,5 @@
 import type mpegtsModule from "mpegts.js";
-import { type RefObject, useEffect, useState } from "react";
+import { type RefObject, useEffect, useRef, useState } from "react";
 import { socketUrl } from "./hooks.ts";
 import { streamLoader } from "./stream-loader.ts";
 
@@ -19,27 +19,41 @@ const TARGET_LATENCY_SEC = 0.4;
 const MOST_LATENCY_SEC = 0.9;
 
 export interface Picture {
+  /** Where its stream is fetched. */
+  readonly url: string | undefined;
   /** From the 2xx to the first picture on the screen, ms; `undefined` until then. */
-  readonly firstFrameMs: number | undefined;
+  readonly firstFrameMs?: number;
   /** The browser wants a click before it lets sound out. */
   readonly isSilenced: boolean;
   /** The stream broke or the browser cannot play it. */
   readonly isBroken: boolean;
 }
-const NOTHING: Picture = { firstFrameMs: undefined, isSilenced: false, isBroken: false };
+const nothing = (url: string | undefined): Picture => ({ url, isSilenced: false, isBroken: false });
+
+/**
+ * The streams to be on the stage for that of `url`, which comes last and has `picture`: until it has its first, or cannot have
+ * one, the one before goes on. `onPicture` is to be told of changes.
+ */
+export function usePictures(url: string | undefined) {
+  const [latest, onPicture] = useState<Picture>();
+  const picture = latest !== undefined && latest.url === url ? latest : nothing(url);
+  const shown = useRef<string>(undefined);
+  if (url === undefined || picture.firstFrameMs !== undefined || picture.isBroken) shown.current = url;
+  const streams = [...new Set([shown.current, url])].filter((each) => each !== undefined);
+  return { streams, picture, onPicture };
+}
 
 /** Plays MPEG-TS from a WebSocket (PROTOCOL §3) in the video element for as long as `url` stays. */
-export function usePicture(video: RefObject<HTMLVideoElement | null>, url: string | undefined): Picture {
-  const [picture, setPicture] = useState(NOTHING);
+export function usePicture(video: RefObject<HTMLVideoElement | null>, url: string): Picture {
+  const [picture, setPicture] = useState(() => nothing(url));
   useEffect(() => {
     const element = video.current;
-    if (url === undefined || element === null) return;
+    if (element === null) return;
     const startMs = performance.now();
     const change = (some: Partial<Picture>) => isGone || setPicture((before) => ({ ...before, ...some }));
     let isGone = false;
     let player: LivePlayer | undefined;
     const frame = element.requestVideoFrameCallback((nowMs) => change({ firstFrameMs: Math.round(nowMs - startMs) }));
-    setPicture(NOTHING);
     loadLibrary().then(
       (mpegts) => {
         if (isGone) return;
@@ -54,7 +68,6 @@ export function usePicture(video: RefObject<HTMLVideoElement | null>, url: strin
       isGone = true;
       element.cancelVideoFrameCallback(frame);
       player?.destroy();
-      setPicture(NOTHING);
     };
   }, [video, url]);
   return picture;
