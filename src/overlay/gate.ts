@@ -7,6 +7,8 @@ import type { Clock } from "#host/host.ts";
 class Batch implements Ticket, Timed {
   wheelAtMs = Infinity;
   safe = false;
+  /** How often it was given out. */
+  promises = 0;
   /** Of the log, once it was handed out. */
   logTicket = Infinity;
   /** Its rows are numbered above this, up to `through`. */
@@ -25,14 +27,14 @@ class Batch implements Ticket, Timed {
 }
 
 export interface GatePorts {
-  /** Whether a present member copies the stream. */
+  /** Whether a present member copies the stream, and is not far behind. */
   hasCopier(): boolean;
   /** Whether one did, at any time: without any the disk alone counts. */
   everHadCopier(): boolean;
   /** No answer yet: the rows above that are sent once more. */
   resend(after: number): void;
-  /** A promise left that only this member could keep. */
-  unreplicated(): void;
+  /** Promises left that only this member could keep. */
+  unreplicated(promises: number): void;
 }
 
 /**
@@ -61,15 +63,17 @@ export class Gate {
       this.#open = new Batch();
       this.#batches.push(this.#open);
     }
+    this.#open.promises++;
     return this.#open;
   }
 
   sent(through: number, logTicket: number): void {
-    const batch = this.#open;
+    const [batch, after] = [this.#open, this.#sent];
+    this.#sent = through;
     if (!batch) return;
     this.#open = undefined;
-    batch.after = this.#sent;
-    batch.through = this.#sent = through;
+    batch.after = after;
+    batch.through = through;
     batch.logTicket = logTicket;
     batch.sentAtMs = this.#clock.nowMs();
     this.#wheel.set(batch, batch.sentAtMs + LIMITS.overlayResendMs);
@@ -84,12 +88,12 @@ export class Gate {
     this.review();
   }
 
-  /** Members came or went, or something was learnt: lets go what may go. */
+  /** Members came, went or fell behind, or something was learnt: lets go what may go. */
   review(): void {
     for (let head = this.#batches[0]; head !== undefined && this.#mayGo(head); head = this.#batches[0]) {
       this.#batches.shift();
       this.#wheel.delete(head);
-      if (head.through > this.#copied && this.#ports.everHadCopier()) this.#ports.unreplicated();
+      if (head.through > this.#copied && this.#ports.everHadCopier()) this.#ports.unreplicated(head.promises);
       head.open();
     }
   }

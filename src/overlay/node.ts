@@ -135,6 +135,9 @@ export class OverlayNode implements Overlay {
   whenCaughtUp(then: () => void): void {
     this.replication.whenCaughtUp(then);
   }
+  onStall(told: Parameters<Overlay["onStall"]>[0]): void {
+    this.journal.onStall(told);
+  }
 
   send(to: MemberId, topic: string, body: Json): void {
     this.#port?.send(to, this.#frame({ kind: "tell", id: this.#nextId++, topic, body }));
@@ -294,7 +297,7 @@ export class OverlayNode implements Overlay {
       case "want":
         return this.replication.onWant(frame.from, frame.positions);
       case "have":
-        return this.replication.onHave(frame.positions);
+        return this.replication.onHave(frame.from, frame.positions);
     }
   }
 

@@ -57,14 +57,23 @@ simTest("a copy is waited for at most 100 ms; then the answer goes out and is co
   isCut = true;
   const startMs = Math.round(net.nowMs());
   const safe = safeAt(net, one.table.put("k", "v", 1, 60));
+  one.table.put("l", "v", 1, 60);
   net.run(200);
   assert.equal(safe.atMs, startMs + LIMITS.overlayCopyMs);
-  assert.equal(unreplicated(one), 1);
+  assert.equal(unreplicated(one), 2, "each promise of the turn");
   net.run(7_000);
   const later = safeAt(net, one.table.put("k", "w", 1, 60));
   net.run(2);
   assert.ok(later.atMs !== undefined, "nobody is waited for who is not there");
-  assert.equal(unreplicated(one), 2, "but it is counted: others have been there");
+  assert.equal(unreplicated(one), 3, "but it is counted: others have been there");
+  const other = one.node.table<string>("other", ALL);
+  other.put("k", "v", 1, 60);
+  net.run(200);
+  assert.deepEqual(
+    one.node.inspect().tables.flatMap(({ name, unreplicated }) => (unreplicated > 0 ? [[name, unreplicated]] : [])),
+    [["t", 3]],
+    "each table counts its own",
+  );
 });
 
 simTest("a server that starts alone counts what it promises alone, where others were there before", (net) => {
@@ -87,6 +96,48 @@ simTest("rows that were lost on the way are sent again before the 100 ms are ove
   assert.equal((safe.atMs ?? 0) - startMs, LIMITS.overlayResendMs + 3);
   assert.equal(unreplicated(one), 0);
   assert.equal(one.node.replication.counters.resent, 1);
+});
+
+simTest("no promise waits for a copy that is far behind; all count again once it has caught up (DESIGN §5)", (net) => {
+  const LINE_MS = 30;
+  const { all, start } = servers(net, ["ds1"], () => [LINE_MS]);
+  const [one] = all;
+  const large = "v".repeat(LIMITS.overlayValueBytes - 2);
+  for (let number = 0; number < 40; number++) one.table.put(`k${number}`, large, 1, 3_600);
+  net.run(READY_MS);
+  const promised = (): number => {
+    const startMs = net.nowMs();
+    const safe = safeAt(net, one.table.put("new", "v", 1, 60));
+    net.run(LIMITS.overlayCopyMs);
+    return (safe.atMs ?? Infinity) - startMs;
+  };
+  const two = start("ds2");
+  net.run(4 * LINE_MS);
+  assert.equal(promised(), 1, "the disk alone");
+  assert.equal(unreplicated(one), 1);
+  assert.equal(one.node.replication.isDegraded, true);
+  net.run(READY_MS);
+  assert.equal(two.table.get("k39")?.value, large);
+  assert.equal(promised(), 2 * LINE_MS + 1, "on two disks");
+  assert.equal(unreplicated(one), 1);
+});
+
+simTest("a question for rows that comes long after its answer puts nobody behind", (net) => {
+  let lateMs = 0;
+  const { all, start } = servers(net, ["ds1"], (from) => (from === "ds2" && lateMs > 0 ? [1, lateMs] : [1]));
+  const [one] = all;
+  for (let number = 0; number < 40; number++) one.table.put(`k${number}`, "v".repeat(60_000), 1, 3_600);
+  net.run(READY_MS);
+  lateMs = 5_000;
+  start("ds2");
+  net.run(10);
+  lateMs = 0;
+  net.run(7_000);
+  for (const _ of [1, 2, 3]) {
+    one.table.put("new", "v", 1, 60);
+    net.run(LIMITS.overlayCopyMs);
+  }
+  assert.ok(unreplicated(one) <= 1, "one promise at most, which is counted");
 });
 
 simTest("promises become safe in the order in which they were made", (net) => {

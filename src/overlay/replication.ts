@@ -2,6 +2,7 @@ import { NO_BYTES } from "#base/bytes.ts";
 import type { Ticket } from "#base/ticket.ts";
 import type { Clock, Timer } from "#host/host.ts";
 import { groupOf, rendezvous } from "./engine/rendezvous.ts";
+import type { StreamPiece } from "./engine/rows.ts";
 import type { Stream, StreamName } from "./engine/streams.ts";
 import { Gate } from "./gate.ts";
 import type { Journal, JournalReader } from "./journal.ts";
@@ -19,6 +20,12 @@ const MEET_MS = 500;
 const DEGRADED_MS = 60_000;
 const NOBODY: Copies = { roles: [], to: "all" };
 
+/** In which life a member is behind, and up to where it was sent rows. */
+interface Behind {
+  readonly life: number | undefined;
+  readonly last: number;
+}
+
 /** What replication needs of the membership. */
 export interface ReplicationPorts {
   readonly self: { readonly id: MemberId; readonly role: RoleName };
@@ -35,7 +42,7 @@ export interface ReplicationPorts {
  * that whatever a carrier lost is asked for: rows of a life that still writes from its writer, others from whoever has them.
  */
 export class Replication implements JournalReader {
-  /** Plain fields for /metrics. `unreplicated`: promises that only this member can keep (DESIGN §5). */
+  /** Plain fields for /metrics. `unreplicated`: promises, of all tables, that only this member can keep (DESIGN §5). */
   readonly counters = { badRows: 0, unreplicated: 0, resent: 0 };
   #unreplicatedAtMs = -Infinity;
   readonly #clock: Clock;
@@ -44,6 +51,8 @@ export class Replication implements JournalReader {
   readonly #tables = new Map<string, OverlayTable<Json>>();
   readonly #gates = new Map<Stream, Gate>();
   readonly #askedAtMs = new WeakMap<Stream, number>();
+  /** Of own streams: who is being sent older rows. */
+  readonly #behind = new WeakMap<Stream, Map<MemberId, Behind>>();
   /** Who has rows of lives that write no more. */
   readonly #sources = new WeakMap<Stream, MemberId>();
   /** The last record of the journal with rows of a stream. */
@@ -76,7 +85,7 @@ export class Replication implements JournalReader {
     return [...this.#tables.values()].map((table) => {
       const positions: Record<string, number> = {};
       for (const { owner, seen } of table.all.streams()) positions[owner] = Math.max(positions[owner] ?? 0, seen);
-      return { name: table.name, ...table.all.counts, positions, unreplicated: this.counters.unreplicated };
+      return { name: table.name, ...table.all.counts, positions, unreplicated: table.unreplicated };
     });
   }
   lookUp(key: string): readonly FoundRow[] {
@@ -201,14 +210,19 @@ export class Replication implements JournalReader {
     this.#flushNow();
     for (const position of positions) {
       const piece = this.#tables.get(position.table)?.all.piece(position, position.seq, this.#clock.nowMs());
-      if (piece) this.#ports.send(from, { kind: "rows", octets: piece.octets });
+      if (!piece) continue;
+      this.#ports.send(from, { kind: "rows", octets: piece.octets });
+      if (position.owner === this.#ports.self.id) this.#noteBehind(piece, from);
     }
   }
 
-  onHave(positions: readonly Position[]): void {
+  onHave(from: MemberId, positions: readonly Position[]): void {
     for (const position of positions) {
       const stream = this.#tables.get(position.table)?.all.stream(position);
-      if (stream && position.owner === this.#ports.self.id) this.#gates.get(stream)?.copied(position.seq);
+      if (!stream || position.owner !== this.#ports.self.id) continue;
+      const behind = this.#behind.get(stream);
+      if (position.seq > (behind?.get(from)?.last ?? Infinity)) behind?.delete(from);
+      this.#gates.get(stream)?.copied(position.seq);
     }
   }
 
@@ -240,16 +254,32 @@ export class Replication implements JournalReader {
     const known = this.#gates.get(stream);
     if (known) return known;
     const gate = new Gate(this.#clock, {
-      hasCopier: () => this.#copiers(table, stream).length > 0,
+      hasCopier: () => this.#copiers(table, stream).some((id) => !this.#isBehind(stream, id)),
       everHadCopier: () => this.#everMet(table),
       resend: (after) => this.#resend(table, stream, after),
-      unreplicated: () => {
-        this.counters.unreplicated++;
+      unreplicated: (promises) => {
+        table.unreplicated += promises;
+        this.counters.unreplicated += promises;
         this.#unreplicatedAtMs = this.#clock.nowMs();
       },
     });
     this.#gates.set(stream, gate);
     return gate;
+  }
+  /**
+   * Whoever needs more than one piece takes nothing new until it has them all, far longer than a promise may wait: for none
+   * that is in vain.
+   */
+  #noteBehind({ stream, last, isEnd }: StreamPiece, member: MemberId): void {
+    const behind = this.#behind.get(stream) ?? new Map<MemberId, Behind>();
+    this.#behind.set(stream, behind);
+    if (isEnd) behind.delete(member);
+    else behind.set(member, { life: this.#ports.lifeOf(member), last });
+    this.#gates.get(stream)?.review();
+  }
+  #isBehind(stream: Stream, member: MemberId): boolean {
+    const behind = this.#behind.get(stream)?.get(member);
+    return behind !== undefined && behind.life === this.#ports.lifeOf(member);
   }
   #copiers({ copies }: OverlayTable<Json>, { audience }: StreamName): readonly MemberId[] {
     const others = this.#ports.others(copies.roles);

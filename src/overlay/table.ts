@@ -25,6 +25,8 @@ export class OverlayTable<V extends Json> implements Table<V> {
   readonly name: string;
   copies: Copies;
   readonly all: Rows<V>;
+  /** Promises of its rows that left with only this member's copy. */
+  unreplicated = 0;
   readonly #clock: Clock;
   readonly #ports: TablePorts;
   readonly #wheel: Deadlines<Due>;

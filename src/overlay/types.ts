@@ -33,6 +33,8 @@ export interface Overlay {
   setPhase(phase: Member["phase"]): void;
   /** Calls back once the own log is read and what present members have is copied. */
   whenCaughtUp(then: () => void): void;
+  /** Tells why nothing that is put becomes safe any more, once, and `undefined` once it does again. */
+  onStall(told: (cause: string | undefined) => void): void;
   /** One-way, may be lost. */
   send(to: MemberId, topic: string, body: Json): void;
   /** One-way to every other member of the role. */
@@ -84,7 +86,7 @@ export interface TableView {
   readonly octets: number;
   /** By owner: number of its last row that is here, of whichever life has the highest. */
   readonly positions: Readonly<Record<MemberId, number>>;
-  /** Promises of the whole member that left with only one copy. */
+  /** Promises of its rows that left with only one copy. */
   readonly unreplicated: number;
 }
 export interface FoundRow extends Omit<Row<Json>, "expiresAtMs"> {
