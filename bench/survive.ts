@@ -59,7 +59,6 @@ export async function benchSurvive(options: SurviveOptions, said: (line: string)
     await killer.run();
     const { accounts, tookMs, ...counts } = await load.stop();
     const last = performance.now();
-    await operator.serving();
     const verdict = await settled(operator, accounts);
     return {
       ...counts,
@@ -88,7 +87,7 @@ function startLoad(plan: LoadPlan): { stop(): Promise<LoadReport> } {
   };
 }
 
-/** Draws from the seed who is killed, and when. */
+/** Draws from the seed who is killed, and when: on a busy machine later, and as often. */
 class Killer {
   readonly kills: Record<string, number> = Object.fromEntries(SERVERS.map((id) => [id, 0]));
   readonly #operator: KillableOperator;
@@ -107,12 +106,11 @@ class Killer {
 
   async run(): Promise<void> {
     const { seconds, everySec } = this.#options;
-    const endMs = performance.now() + 1_000 * seconds;
-    for (;;) {
-      const restMs = this.#draw.between(1_000 * everySec.least, 1_000 * everySec.most);
-      const leftMs = endMs - performance.now();
-      await pause(Math.max(0, Math.min(restMs, leftMs)));
-      if (restMs >= leftMs) return;
+    const startMs = performance.now();
+    for (let atMs = 0; ; ) {
+      atMs += this.#draw.between(1_000 * everySec.least, 1_000 * everySec.most);
+      await pause(Math.max(0, startMs + Math.min(atMs, 1_000 * seconds) - performance.now()));
+      if (atMs >= 1_000 * seconds) return;
       if (this.#operator.nats && this.#draw.chance(SHARES.nats)) await this.#killNats(this.#draw.between(0, SERVERS.length - 1));
       else await this.#kill(this.#draw.chance(SHARES.both) ? this.#draw.two(SERVERS) : [this.#draw.oneOf(SERVERS)]);
     }
@@ -158,6 +156,7 @@ interface Verdict {
 async function settled(operator: KillableOperator, accounts: readonly Account[]): Promise<Verdict> {
   const endMs = performance.now() + SETTLE_MS;
   for (;;) {
+    await operator.serving();
     const verdict = await judge(operator, accounts);
     if (verdict.faults.length === 0 || performance.now() > endMs) return verdict;
     await pause(LOOK_EVERY_MS);
@@ -174,7 +173,7 @@ async function judge(operator: KillableOperator, accounts: readonly Account[]): 
   const left = [...accounts];
   const look = async (): Promise<void> => {
     for (let account = left.pop(); account; account = left.pop()) {
-      const { rows } = await operator.ask({ ask: "row", key: account.aor });
+      const rows = await operator.rowsOf(account.aor);
       const nowMs = Date.now();
       const bound = rows.filter(({ table, at }) => table === "bindings" && (SERVERS as readonly string[]).includes(at));
       const texts = SERVERS.map((id) => {

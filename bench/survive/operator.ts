@@ -98,6 +98,13 @@ export class KillableOperator {
     if (!answer.ok) throw new Error(`No answer to ${question.ask}`);
     return answer.told;
   }
+  /** Of that key, as every server has it: one that did not answer is asked again. */
+  rowsOf(key: string): Promise<Told["row"]["rows"]> {
+    return until(`all servers say what they have of ${key}`, async () => {
+      const told = await this.ask({ ask: "row", key }).catch(() => undefined);
+      return SERVERS.some((id) => told?.silent.includes(id)) ? undefined : told?.rows;
+    });
+  }
   /** What processes said that ended by themselves, or could not do what they should. */
   complaints(): readonly string[] {
     return this.#said
