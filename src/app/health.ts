@@ -42,14 +42,27 @@ export class Health {
   }
 }
 
-function waiting({ overlays }: Operator): string[] {
-  return [...overlays.values()].flatMap(({ self: { id, role, phase } }) => {
+/** Only a DS promises what its log must hold. */
+function waiting({ overlays, registration }: Operator): string[] {
+  return [...overlays.values()].flatMap(({ self: { id, role, phase }, journal: { stalled } }) => {
+    const fault = role === "registration" ? registration?.registration.fault : undefined;
+    if (fault !== undefined) return [`${id} cannot use its database, nobody can sign up or in: ${fault}.`];
     if (phase === "serving") return [];
+    if (stalled !== undefined) return [`${id} cannot write its log, and takes nothing new until it can: ${stalled}.`];
     return [phase === "draining" ? `${id} ends its calls.` : `${id} ${WAITING[role]}.`];
   });
 }
 function degraded({ servers, edges, overlays }: Operator): string[] {
   return [
+    ...[...overlays].flatMap(
+      ([
+        id,
+        {
+          self: { phase },
+          journal: { stalled },
+        },
+      ]) => (phase === "serving" && stalled !== undefined ? [`${id} cannot write its log: ${stalled}.`] : []),
+    ),
     ...[...overlays].flatMap(([id, { replication }]) =>
       replication.isDegraded ? [`${id} made promises that no other server has a copy of.`] : [],
     ),

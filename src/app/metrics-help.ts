@@ -73,6 +73,7 @@ export const REGISTRATION_HELP: Help<Registration["counters"]> = {
   signIns: "Sign-ins.",
   wrongPasswords: "Sign-ins refused for a wrong name or password.",
   tooManyFailures: "Sign-ins refused unread after too many failures.",
+  storeFailures: "Requests and trials that the database could not serve.",
   busy: "Sign-ups and sign-ins refused because too many passwords were being hashed.",
 };
 
@@ -80,5 +81,8 @@ export const HOST_HELP: Help<HostCounters> = {
   datagramsNotSent: "Datagrams that the system did not send.",
   connectionsOverQueueLimit: "Connections closed because their peer did not read.",
   tlsHandshakesFailed: "TLS handshakes that failed.",
-  tornLogBytes: "Octets of logs that were torn and cut off.",
+  tornLogBytes: "Octets of logs that could not be read and were cut off.",
+  damagedLogs: "Logs with whole records behind a damaged one.",
+  logStalls: "How often a log could not be written for want of room on its disk.",
+  logRewritesGivenUp: "Rewrites of logs that were given up for want of room on their disk.",
 };

@@ -11,6 +11,19 @@ export class WireError extends Error {
   }
 }
 
+/**
+ * What a service keeps on its disk fails it. The message is for the operator and names the file. `unusable`: nothing gets better
+ * until somebody mends it; `failed`: the disk did not do what it was told.
+ */
+export class StorageError extends Error {
+  override readonly name = "StorageError";
+  readonly code: "unusable" | "failed";
+  constructor(code: StorageError["code"], message: string, cause?: unknown) {
+    super(message, { cause });
+    this.code = code;
+  }
+}
+
 /** What every decoder of this project answers. A decoder never throws for what a peer sent. */
 export type Decoded<T> =
   | { readonly status: "ok"; readonly value: T; readonly usedBytes: number }

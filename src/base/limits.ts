@@ -18,6 +18,12 @@ export const LIMITS = {
   datagramBufferBytes: 4 * 1024 * 1024,
   /** A log record that claims to be longer is a torn one. Octets, 64 KiB..1 GiB. */
   logRecordBytes: 64 * 1024 * 1024,
+  /** What a crash may have torn off the end of a log; where more cannot be read, it is damaged. Octets, 64 KiB..64 MiB. */
+  logTornBytes: 1024 * 1024,
+  /** A log whose disk has no room is tried again this often. ms, 100..60,000. */
+  logRetryMs: 1_000,
+  /** What such a log holds in memory meanwhile; more ends its process. Octets, 1 MiB..1 GiB. */
+  logWaitingBytes: 64 * 1024 * 1024,
   /** A log that is rewritten takes so many octets of records at a turn, or one record. 16 KiB..16 MiB. */
   logSliceBytes: 256 * 1024,
   // sip
@@ -222,6 +228,8 @@ export const LIMITS = {
   liveStreams: 1_000,
   /** Octets of a stream that one /live player has not read yet: more, and it is let go. 256 KiB..64 MiB. */
   liveQueuedBytes: 4 * 1024 * 1024,
+  /** A database that could not be read or written is tried again after this. ms, 100..600,000. */
+  storeProbeMs: 5_000,
   /** Failed sign-ins of one user in `signInWindowMs`; more are refused unread. 3..100. */
   signInFailuresPerUser: 10,
   /** Failed sign-ins from one address in that time. 10..10,000. */

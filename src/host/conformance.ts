@@ -25,6 +25,10 @@ export interface Bench {
   until(condition: () => boolean): Promise<void>;
   /** Lets everything happen that is under way. */
   quiet(): Promise<void>;
+  /** From now on nothing finds room on the disk, or everything does. */
+  fillDisk(isFull: boolean): void;
+  /** That record of a log, counted from 0, is not what was written. */
+  rot(log: string, record: number): void;
   /** A certificate for these domain names by the authority of that name; `ca` is what trusts it. */
   certified(authority: string, names: readonly [string, ...string[]]): Promise<TlsServer & { readonly ca: string }>;
 }

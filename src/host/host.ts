@@ -165,9 +165,20 @@ export interface MessageConnectOptions extends StreamOptions {
   readonly ca?: string;
 }
 
+/** What stood behind a damaged record of a log, and is lost to whoever replays it. */
+export interface LogDamage {
+  readonly file: string;
+  /** Where in the file it begins. */
+  readonly atBytes: number;
+  readonly lostBytes: number;
+  /** A copy of the file as it was found. */
+  readonly keptAs: string;
+}
 /**
- * An append-only file of records (DESIGN §4): length, CRC32C, record. A torn tail is cut off and counted at `replay`.
- * Flushes (write and fdatasync) follow one another, so that appends made meanwhile commit as a group.
+ * An append-only file of records (DESIGN §4): length, CRC32C, record. What cannot be read is cut off and counted at `replay`: the
+ * end that a crash has torn, or a record that was damaged later and all that follow. Flushes (write and fdatasync) follow one
+ * another, so that appends made meanwhile commit as a group. A disk without room keeps them waiting: what was written of them is
+ * cut off again, and they are tried anew until there is room. Whatever else a disk does wrong throws a StorageError.
  */
 export interface Log {
   /** Queues the record; returns its ticket number, 1 for the first after opening. */
@@ -176,12 +187,17 @@ export interface Log {
   readonly durableTicket: number;
   /** Called after each flush with the new `durableTicket`; one handler a log. */
   onDurable(handler: (ticket: number) => void): void;
-  /** Every whole record, oldest first, then `done(tornBytes)`. To be called once, before the first `append`. */
-  replay(record: (bytes: Uint8Array) => void, done: (tornBytes: number) => void): void;
+  /** Told why nothing is written any more, once, and `undefined` once it is again; one handler a log. */
+  onStall(handler: (cause: string | undefined) => void): void;
+  /**
+   * Every whole record, oldest first, then `done` with the octets that were cut off, and what is known of them where they were
+   * not torn by a crash. To be called once, before the first `append`.
+   */
+  replay(record: (bytes: Uint8Array) => void, done: (tornBytes: number, damage?: LogDamage) => void): void;
   /**
    * Replaces the whole file, atomically, with these records; what was appended since this call goes after them. They are taken a
    * slice at a turn, the first on a later one: what changes meanwhile may be among them as it was or as it is, as long as it is
-   * appended too. Another rewrite takes the place of one that is not done.
+   * appended too. Another rewrite takes the place of one that is not done; one that finds no room is given up, and the file stays.
    */
   rewrite(records: Iterable<Uint8Array>): void;
   close(): void;

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { text, utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Bench, Case } from "./conformance.ts";
-import type { Log } from "./host.ts";
+import type { Log, LogDamage } from "./host.ts";
 
 export const LOG_CASES: Readonly<Record<string, Case>> = {
   "a log gives back what was appended, and its tickets say what is safe": async (bench) => {
@@ -89,6 +89,69 @@ export const LOG_CASES: Readonly<Record<string, Case>> = {
     log.close();
     await rewrittenTo(bench, ["new", "newer"]);
   },
+  "a damaged record takes those behind it along, and the log says where and how much; the last one is a torn end": async (
+    bench,
+  ) => {
+    const records = ["one", "two", "three"];
+    for (const [rotten, isDamage] of [
+      [2, false],
+      [1, true],
+      [0, true],
+    ] as const) {
+      const log = bench.host.log("rows");
+      await replayed(bench, log);
+      log.rewrite(records.map(utf8));
+      log.append(utf8("four"));
+      await bench.until(() => log.durableTicket === 1);
+      log.close();
+      await rewrittenTo(bench, [...records, "four"]);
+      bench.rot("rows", isDamage ? rotten : records.length);
+      const again = bench.host.log("rows");
+      const { records: left, tornBytes, damage } = await replayed(bench, again);
+      assert.deepEqual(left, isDamage ? records.slice(0, rotten) : records);
+      assert.ok(tornBytes >= "four".length);
+      assert.deepEqual([damage !== undefined, damage?.lostBytes], [isDamage, isDamage ? tornBytes : undefined]);
+      again.append(utf8("five"));
+      await bench.until(() => again.durableTicket === 1);
+      again.close();
+      await rewrittenTo(bench, [...left, "five"]);
+    }
+  },
+  "on a full disk nothing becomes durable, which is told once; with room again all is there in its order": async (bench) => {
+    const log = bench.host.log("rows");
+    const told: boolean[] = [];
+    log.onStall((cause) => told.push(cause !== undefined));
+    await replayed(bench, log);
+    log.append(utf8("kept"));
+    await bench.until(() => log.durableTicket === 1);
+    bench.fillDisk(true);
+    log.append(utf8("waits"));
+    await bench.until(() => told.length > 0);
+    log.rewrite(["kept", "waits"].map(utf8)); // given up, or done once there is room
+    log.append(utf8("waits too"));
+    const untilMs = bench.host.nowMs() + 2 * LIMITS.logRetryMs;
+    await bench.until(() => bench.host.nowMs() > untilMs);
+    assert.deepEqual([log.durableTicket, told], [1, [true]]);
+    bench.fillDisk(false);
+    await bench.until(() => log.durableTicket === 3);
+    assert.deepEqual(told, [true, false]);
+    log.close();
+    await rewrittenTo(bench, ["kept", "waits", "waits too"]);
+  },
+  "a log that is closed while its disk is full ends without what found no room": async (bench) => {
+    const log = bench.host.log("rows");
+    const told: (string | undefined)[] = [];
+    log.onStall((cause) => told.push(cause));
+    await replayed(bench, log);
+    log.append(utf8("kept"));
+    await bench.until(() => log.durableTicket === 1);
+    bench.fillDisk(true);
+    log.append(utf8("lost"));
+    await bench.until(() => told.length > 0);
+    log.close();
+    bench.fillDisk(false);
+    await rewrittenTo(bench, ["kept"]);
+  },
 };
 
 /** What a closed log holds once its rewrite is done. */
@@ -106,16 +169,18 @@ async function rewrittenTo(bench: Bench, wanted: readonly string[]): Promise<voi
   );
 }
 
-async function replayed(bench: Bench, log: Log): Promise<{ records: string[]; tornBytes: number }> {
+async function replayed(bench: Bench, log: Log): Promise<{ records: string[]; tornBytes: number; damage?: LogDamage }> {
   const records: string[] = [];
   let torn: number | undefined;
+  let damage: LogDamage | undefined;
   log.replay(
     (record) => void records.push(text(record)),
-    (tornBytes) => {
+    (tornBytes, found) => {
       torn = tornBytes;
+      damage = found;
     },
   );
   assert.equal(torn, undefined, "nothing is told before the method returns");
   await bench.until(() => torn !== undefined);
-  return { records, tornBytes: torn ?? -1 };
+  return { records, tornBytes: torn ?? -1, ...(damage && { damage }) };
 }

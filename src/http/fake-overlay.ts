@@ -36,6 +36,7 @@ export class FakeOverlay implements Overlay {
   cast(): void {}
   leave(): void {}
   whenCaughtUp(): void {}
+  onStall(): void {}
   neighbours(): readonly string[] {
     return [];
   }

@@ -24,13 +24,14 @@ const STATUS: Readonly<Record<Fault, number>> = {
   [FAULTS.notYours]: 403,
   [FAULTS.unknown]: 404,
   [FAULTS.full]: 429,
+  [FAULTS.unavailable]: 503,
 };
 
 export function refusal(status: number, error: string, message: string): Refusal {
   return { ok: false, status, failure: { error, message } };
 }
 export const NOT_SIGNED_IN = refusal(401, FAULTS.noSession, "Please sign in.");
-const UNAVAILABLE = refusal(503, "unavailable", "Accounts cannot be reached right now. Please try again in a moment.");
+const UNAVAILABLE = refusal(503, FAULTS.unavailable, "Accounts cannot be reached right now. Please try again in a moment.");
 
 /** Asks the member with role "registration" over the overlay; answers 503 while there is none or it is silent. */
 export class Registration {

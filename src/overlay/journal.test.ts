@@ -15,11 +15,15 @@ function opened(net: ReturnType<typeof simNetwork>, kept: Partial<Kept> = {}) {
   const journal = new Journal(host.log("rows"), host, { snapshot: () => [], octets: () => 0, ...kept });
   const read: [through: number, sinceMs: number][] = [];
   let life: number | undefined;
+  let cut: unknown;
+  journal.onCut((...what) => {
+    cut = what;
+  });
   journal.replay({ onPiece: ({ head }, sinceMs) => read.push([head.through, Math.round(sinceMs)]) }, (last) => {
     life = last;
   });
   net.run(1);
-  return { journal, read, life };
+  return { journal, read, life, cut };
 }
 
 test("what is written is read again, with the time that has passed and the highest incarnation", () => {
@@ -50,6 +54,37 @@ test("a wall clock that went back takes nothing from what is left of a life", ()
   assert.deepEqual(opened(net).read, [[1, 0]]);
 });
 
+test("what of a log could not be read is told at its replay: a torn end, and what stood behind a damaged record", () => {
+  const net = simNetwork(1);
+  const { journal } = opened(net);
+  for (const through of [1, 2, 3]) journal.write(piece(through));
+  net.run(1_000);
+  const cuts = [2, 0].map((rotten) => {
+    net.kill("ds1");
+    net.rotRecord("ds1", "rows", rotten);
+    return opened(net).cut;
+  });
+  const octets = 10 + piece(1).length;
+  assert.deepEqual(cuts, [
+    [octets, undefined],
+    [2 * octets, { file: "rows", atBytes: 0, lostBytes: 2 * octets, keptAs: "rows.damaged" }],
+  ]);
+});
+
+test("while a disk is full the journal says why nothing is safe, and whoever asked is told when that changes", () => {
+  const net = simNetwork(1);
+  const { journal } = opened(net);
+  const told: (string | undefined)[] = [];
+  journal.onStall((cause) => told.push(cause));
+  net.fillDisk("ds1", true);
+  const ticket = journal.write(piece(1));
+  net.run(1_000);
+  assert.deepEqual([journal.stalled, told, journal.durableTicket < ticket], ["no room", ["no room"], true]);
+  net.fillDisk("ds1", false);
+  net.run(LIMITS.logRetryMs);
+  assert.deepEqual([journal.stalled, told, journal.durableTicket], [undefined, ["no room", undefined], ticket]);
+});
+
 test("a log of a later version is not read: the process ends and says why", () => {
   const net = simNetwork(1);
   const log = net.host(...MACHINE).log("rows");
@@ -59,7 +94,7 @@ test("a log of a later version is not read: the process ends and says why", () =
   );
   net.run(100);
   net.kill("ds1");
-  assert.throws(() => opened(net), /a record of version 2, 1 is the highest known/);
+  assert.throws(() => opened(net), { name: "StorageError", message: /of version 2, 1 is the highest/ });
 });
 
 const large = encodePiece({ table: "x".repeat(1024 * 1024), owner: "ds1", life: 1, audience: "", after: 0, through: 1 }, []);

@@ -1,6 +1,7 @@
 import { concat } from "#base/bytes.ts";
+import { StorageError } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
-import type { Clock, Log } from "#host/host.ts";
+import type { Clock, Log, LogDamage } from "#host/host.ts";
 import { decodePiece, type Piece } from "./wire/piece.ts";
 
 /** The first octet of every record. A member does not read what a later version wrote. */
@@ -27,17 +28,25 @@ export interface Kept {
 export class Journal {
   /** Records that could not be read though their checksum was right. */
   badRecords = 0;
+  /** Why nothing is written at the moment, and so nothing is promised; undefined = it is. */
+  stalled: string | undefined;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #kept: Kept;
   #life = 0;
   #octets = 0; // on the disk, about
   #isReplayed = false;
+  readonly #onStall: ((cause: string | undefined) => void)[] = [];
+  #onCut: (tornBytes: number, damage: LogDamage | undefined) => void = () => undefined;
 
   constructor(log: Log, clock: Clock, kept: Kept) {
     this.#log = log;
     this.#clock = clock;
     this.#kept = kept;
+    log.onStall((cause) => {
+      this.stalled = cause;
+      for (const told of this.#onStall) told(cause);
+    });
   }
 
   get isReplayed(): boolean {
@@ -50,12 +59,22 @@ export class Journal {
     this.#log.onDurable(durable);
   }
 
+  /** Tells of `stalled`, whenever that changes. */
+  onStall(told: (cause: string | undefined) => void): void {
+    this.#onStall.push(told);
+  }
+  /** Tells at the end of `replay` what of the log could not be read, unless all could. One handler. */
+  onCut(told: (tornBytes: number, damage: LogDamage | undefined) => void): void {
+    this.#onCut = told;
+  }
+
   /** `done` is told the highest incarnation under which this member lived; 0 = none. */
   replay(reader: JournalReader, done: (life: number) => void): void {
     this.#log.replay(
       (record) => this.#read(record, reader),
-      () => {
+      (tornBytes, damage) => {
         this.#isReplayed = true;
+        if (tornBytes > 0) this.#onCut(tornBytes, damage);
         done(this.#life);
       },
     );
@@ -79,7 +98,8 @@ export class Journal {
     this.#octets += record.length;
     const view = new DataView(record.buffer, record.byteOffset, record.length);
     if (record.length < HEAD_OCTETS || view.getUint8(0) > VERSION) {
-      throw new Error(`Cannot read the log: a record of version ${record[0]}, ${VERSION} is the highest known`);
+      const message = `a record of it is of version ${record[0]}, ${VERSION} is the highest that this sipcast knows.`;
+      throw new StorageError("unusable", message);
     }
     const number = view.getFloat64(2);
     if (view.getUint8(1) === KIND.life) {

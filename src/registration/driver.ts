@@ -1,9 +1,10 @@
+import type { Logger } from "#base/log.ts";
 import type { Json, Overlay } from "#overlay/types.ts";
 import type { Asked, Registration, RegistrationPorts } from "./engine/registration.ts";
 import type { RegistrationPushes, RegistrationTopics } from "./types.ts";
 
 /** How registration reaches the other servers. */
-export function registrationPorts(overlay: Overlay): RegistrationPorts {
+export function registrationPorts(overlay: Overlay, log: Logger): RegistrationPorts {
   const push = <T extends keyof RegistrationPushes>(to: "ds" | "web", topic: T, body: RegistrationPushes[T]): void =>
     overlay.cast(to, topic, body);
   return {
@@ -13,6 +14,8 @@ export function registrationPorts(overlay: Overlay): RegistrationPorts {
       push("ds", "push.channel", channel);
       push("web", "push.channel", channel);
     },
+    storeFailed: (cause) => log.error("database cannot be used", { cause }),
+    storeMended: () => log.info("database can be used again"),
   };
 }
 
@@ -21,7 +24,11 @@ export function serveRegistration(overlay: Overlay, registration: Registration):
   const answer = <T extends keyof RegistrationTopics>(
     topic: T,
     serve: (asked: Asked, reply: (answer: RegistrationTopics[T]["reply"]) => void) => void,
-  ): void => overlay.handle(topic, (body, _from, reply) => serve(fieldsOf(body), reply));
+  ): void =>
+    overlay.handle(topic, (body, _from, reply) => {
+      const failure = registration.attempt(() => serve(fieldsOf(body), reply));
+      if (failure) reply(failure);
+    });
   answer("registration.sign-up", (asked, reply) => registration.signUp(asked, reply));
   answer("registration.sign-in", (asked, reply) => registration.signIn(asked, reply));
   answer("registration.sign-out", (asked, reply) => reply(registration.signOut(asked)));

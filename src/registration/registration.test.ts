@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { hex, utf8 } from "#base/bytes.ts";
 import { digest, HASHES } from "#base/hash.ts";
 import { LIMITS } from "#base/limits.ts";
+import { SILENT } from "#base/log.ts";
 import type { Clock, Entropy } from "#host/host.ts";
 import { InProcessCarrier, type Json, OverlayNode, type RoleName } from "#overlay/index.ts";
 import { type SimNetwork, simNetwork, simTest } from "#sim/index.ts";
@@ -56,7 +57,8 @@ function stage(net: SimNetwork = simNetwork(1)) {
       quick.verify(password, phc, done);
     },
   };
-  const means = { domain: DOMAIN, placement, store: openStore(":memory:"), hasher, host, ports: registrationPorts(overlay) };
+  const ports = registrationPorts(overlay, SILENT);
+  const means = { domain: DOMAIN, placement, store: openStore(":memory:"), hasher, host, ports };
   const registration = new Registration(means);
   serveRegistration(overlay, registration);
 

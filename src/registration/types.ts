@@ -16,6 +16,7 @@ export const FAULTS = {
   notYours: "not-yours",
   unknown: "unknown",
   full: "full",
+  unavailable: "unavailable",
 } as const;
 export type Fault = (typeof FAULTS)[keyof typeof FAULTS];
 export type Failure = { readonly error: Fault; readonly message: string; readonly field?: string };
@@ -47,7 +48,7 @@ export interface RegistrationTopics {
     ask: { user: string; password: string; address: string };
     reply: { session: string; account: Account } | Failure;
   };
-  "registration.sign-out": { ask: { session: string }; reply: { ok: true } };
+  "registration.sign-out": { ask: { session: string }; reply: { ok: true } | Failure };
   /** Who is this? `session` is the secret from the cookie. */
   "registration.session": { ask: { session: string }; reply: Account | Failure };
   "registration.device-secrets": {
@@ -62,7 +63,7 @@ export interface RegistrationTopics {
     reply: ChannelRecord | Failure;
   };
   /** All channels, on air or not. */
-  "registration.channels": { ask: Record<string, never>; reply: { channels: ChannelRecord[] } };
+  "registration.channels": { ask: Record<string, never>; reply: { channels: ChannelRecord[] } | Failure };
   /**
    * A DS that starts asks for everything; later changes are pushed. A reply holds subscribers in order of their names, those
    * after `after`, and their channels; with `next` there are more: to be asked for with `after: next`. Pushes may be lost: who
@@ -70,7 +71,7 @@ export interface RegistrationTopics {
    */
   "registration.catch-up": {
     ask: { after?: string; unless?: string };
-    reply: { version: string; subscribers: SubscriberRecord[]; channels: ChannelRecord[]; next?: string };
+    reply: { version: string; subscribers: SubscriberRecord[]; channels: ChannelRecord[]; next?: string } | Failure;
   };
 }
 /** topic → body, cast to role "ds" (and channels to "web") after each change. */

@@ -248,14 +248,20 @@ function joinId(host: Host, request: SipRequest): string {
 }
 
 /**
- * Takes what registration pushes, asks for all that was before, and serves from then on (DESIGN §5). Pushes may be lost:
- * whether there was one is asked every now and then.
+ * Takes what registration pushes, asks for all that was before, and serves from then on (DESIGN §5), as long as its log can be
+ * written: who cannot promise leaves what is new to other DSs. Pushes may be lost: whether there was one is asked every now and
+ * then.
  */
 function learnSubscribers({ host, overlay, log }: RoleContext, directory: Directory): () => void {
   overlay.handle("push.subscriber", (body) => directory.putSubscriber(body as RegistrationPushes["push.subscriber"]));
   overlay.handle("push.channel", (body) => directory.putChannel(body as RegistrationPushes["push.channel"]));
   let timer: Timer | undefined;
   let known: string | undefined; // version of what was learnt whole
+  let isStalled = false;
+  const review = (): void => {
+    const phase = known === undefined || isStalled ? "joining" : "serving";
+    if (overlay.self.phase !== "draining" && overlay.self.phase !== phase) overlay.setPhase(phase);
+  };
   /** `version`: of the first piece. */
   const catchUp = (after?: string, version?: string): void => {
     const later = (ms: number, ...next: Parameters<typeof catchUp>): void => {
@@ -267,17 +273,20 @@ function learnSubscribers({ host, overlay, log }: RoleContext, directory: Direct
     overlay.request(registration.id, "registration.catch-up", asked, (reply) => {
       if (!reply.ok) return later(CATCH_UP_EVERY_MS, after, version);
       const piece = reply.body as unknown as RegistrationTopics["registration.catch-up"]["reply"];
+      if ("error" in piece) return later(CATCH_UP_EVERY_MS, after, version);
       for (const record of piece.subscribers) directory.putSubscriber(record);
       for (const record of piece.channels) directory.putChannel(record);
       if (piece.next !== undefined) return catchUp(piece.next, version ?? piece.version);
-      if (known === undefined) {
-        overlay.setPhase("serving");
-        log.info("DS serves", { id: overlay.self.id });
-      }
+      if (known === undefined) log.info("DS serves", { id: overlay.self.id });
       known = version ?? piece.version;
+      review();
       later(LOOK_EVERY_MS);
     });
   };
   overlay.whenCaughtUp(() => catchUp());
+  overlay.onStall((cause) => {
+    isStalled = cause !== undefined;
+    review();
+  });
   return () => timer?.cancel();
 }

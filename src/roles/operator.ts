@@ -54,6 +54,7 @@ export function startOperator(plan: OperatorPlan, ground: OperatorGround): Opera
     const host = ground.host(member);
     const overlay = new OverlayNode(ground.carrier, host, { id: member, role, info });
     overlays.set(member, overlay);
+    tellOfLog(overlay, ground.log);
     return { host, overlay, log: ground.log, operatorKey: ground.operatorKey, failed: ground.failed };
   };
   const { passwords } = ground;
@@ -90,6 +91,18 @@ export function startOperator(plan: OperatorPlan, ground: OperatorGround): Opera
     stopOne: (member, stopped) => placeOf(member).role.stop(stopped),
     stop: (stopped) => stopInTurn(rolesAt(places), stopped),
   };
+}
+
+/** What befalls a member's log: a torn end is what a crash leaves; what else is lost, it reads of others' copies. */
+function tellOfLog({ self: { id: member }, journal }: OverlayNode, log: Logger): void {
+  journal.onCut((tornBytes, damage) => {
+    if (damage) log.warn("log is damaged: what stood behind is learnt from others' copies", { member, ...damage });
+    else log.info("the end of a log was torn by a crash, and is cut off", { member, tornBytes });
+  });
+  journal.onStall((cause) => {
+    if (cause === undefined) log.info("log can be written again", { member });
+    else log.error("log cannot be written: nothing more is promised until it can", { member, cause });
+  });
 }
 
 /** Where one role of a plan runs, over restarts. */

@@ -15,7 +15,7 @@ export function startRegistration(
 ): RunningRegistration {
   const nearest = new Placement(placement);
   const store = openStore(database);
-  const ports = registrationPorts(overlay);
+  const ports = registrationPorts(overlay, log);
   const registration = new Registration({ domain, placement: nearest, store, hasher, host, ports });
   serveRegistration(overlay, registration);
   overlay.setPhase("serving");

@@ -94,16 +94,23 @@ simTest("a record that rots takes those after it along", (net) => {
   assert.deepEqual([records, torn()], [WRITTEN.slice(0, records.length), WRITTEN.length - records.length]);
 });
 
-simTest("a full disk ends the process at its next flush; what was on the disk is kept", (net) => {
+simTest("on a full disk nothing becomes durable, and what was is kept; with room again all is written in its order", (net) => {
   const { log } = openLog(net);
+  const stalls: (string | undefined)[] = [];
+  log.onStall((cause) => stalls.push(cause));
   log.append(utf8("kept"));
   net.run(10);
   net.fillDisk("a", true);
-  log.append(utf8("no room"));
-  assert.throws(() => net.host("a", "127.0.1.1"), /running/);
-  net.run(1);
+  log.append(utf8("waits"));
+  log.rewrite(["kept", "waits"].map(utf8)); // is given up
+  net.run(10 * LIMITS.logRetryMs);
+  log.append(utf8("waits too"));
+  assert.deepEqual([log.durableTicket, stalls], [1, ["no room"]]);
   net.fillDisk("a", false);
-  assert.equal(openLog(net).records[0], "kept");
+  net.run(LIMITS.logRetryMs + 10);
+  assert.deepEqual([log.durableTicket, stalls], [3, ["no room", undefined]]);
+  net.kill("a");
+  assert.deepEqual(openLog(net).records, ["kept", "waits", "waits too"]);
 });
 
 simTest("a wall clock may stand wrong, over a restart too, and the monotonic one does not care", (net) => {

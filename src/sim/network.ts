@@ -55,6 +55,7 @@ export function simNetwork(seed: number, { ladder: isKept = true }: { readonly l
     setHandling: (name, port, ms) => fabric.setHandling(name, port, ms),
     kill: (name, how = "process") => fabric.hosts.get(name)?.crash(how),
     corruptLogs: (name) => diskOf(name).corrupt(),
+    rotRecord: (name, log, at) => diskOf(name).rot(log, at),
     setDisk: (name, { flushMs }) => {
       diskOf(name).flushMs = flushMs;
     },

@@ -19,6 +19,8 @@ async function onBench(body: (bench: Bench) => Promise<void>, wrap: (host: Host)
       }
     },
     quiet: async () => net.run(100),
+    fillDisk: (isFull) => net.fillDisk("a", isFull),
+    rot: (log, record) => net.rotRecord("a", log, record),
     certified: async (authority, names) => ({
       ...simCertificate(authority, ...names.flatMap((name) => [`DNS:${name}`, `URI:sip:${name}`])),
       ca: authority,

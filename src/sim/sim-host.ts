@@ -177,7 +177,7 @@ export class SimHost implements Host {
   }
 
   log(name: string): Log {
-    const log = new SimLog(this.#fabric, this.#disk, name, this.#random, () => this.crash("process"));
+    const log = new SimLog(this.#fabric, this.#disk, name, this.#random);
     this.#logs.push(log);
     return log;
   }

@@ -1,4 +1,5 @@
-import type { Log } from "#host/host.ts";
+import { LIMITS } from "#base/limits.ts";
+import type { Log, LogDamage } from "#host/host.ts";
 import type { Fabric } from "./fabric.ts";
 import type { Random } from "./random.ts";
 
@@ -11,6 +12,8 @@ const SLICE_MS = 1;
 export interface LogFile {
   records: Uint8Array[];
   tornBytes: number;
+  /** Whole records stood behind the one that rotted. */
+  isDamaged: boolean;
 }
 
 /** A simulated machine's disk: it outlives the machine. */
@@ -26,7 +29,7 @@ export class Disk {
   }
 
   file(name: string): LogFile {
-    const file = this.#files.get(name) ?? { records: [], tornBytes: 0 };
+    const file = this.#files.get(name) ?? { records: [], tornBytes: 0, isDamaged: false };
     this.#files.set(name, file);
     return file;
   }
@@ -38,17 +41,27 @@ export class Disk {
 
   /** A random record of each log is not what was written: it is cut off with all that follows (`Log.replay`). */
   corrupt(): void {
-    for (const file of this.#files.values()) {
-      const rotten = file.records.splice(this.#random.next() % Math.max(1, file.records.length));
-      file.tornBytes += rotten.reduce((octets, { length }) => octets + length, 0);
-    }
+    for (const file of this.#files.values()) rot(file, this.#random.next() % Math.max(1, file.records.length));
+  }
+  /** That record of a log is not what was written. */
+  rot(name: string, at: number): void {
+    rot(this.file(name), at);
   }
 }
+
+function rot(file: LogFile, at: number): void {
+  const rotten = file.records.splice(at);
+  file.tornBytes += octetsOf(rotten);
+  file.isDamaged ||= octetsOf(rotten.slice(1)) > 0;
+}
+const octetsOf = (records: readonly Uint8Array[]): number => records.reduce((octets, { length }) => octets + length, 0);
 
 interface Batch {
   readonly records: readonly Uint8Array[];
   /** Takes the place of everything before `records`. */
   readonly rewriteTo: readonly Uint8Array[] | undefined;
+  /** What is to be written where that finds no room. */
+  readonly waiting: readonly Uint8Array[];
   /** Of the last append that it makes durable. */
   readonly ticket: number;
 }
@@ -63,31 +76,32 @@ interface Rewrite {
 }
 
 /**
- * Flushes take their time, and need room; a crash loses what was not flushed, all of it or a tail, and may tear a record. A
- * rewrite goes on beside them, a few records at a time; a crash before it has taken the file's place loses it whole.
+ * Flushes take their time, and wait for room; a crash loses what was not flushed, all of it or a tail, and may tear a record. A
+ * rewrite goes on beside them, a few records at a time; a crash before it has taken the file's place, or a full disk then, loses it whole.
  */
 export class SimLog implements Log {
   durableTicket = 0;
   readonly #fabric: Fabric;
   readonly #disk: Disk;
+  readonly #name: string;
   readonly #file: LogFile;
   readonly #random: Random;
-  readonly #full: () => void;
   #appended = 0;
   #waiting: Uint8Array[] = []; // appended since the last flush began
   #rewrite: Rewrite | undefined;
   #flushing: Batch | undefined;
   #replayed = false;
   #open = true;
+  #isStalled = false;
   #onDurable: (ticket: number) => void = () => undefined;
+  #onStall: (cause: string | undefined) => void = () => undefined;
 
-  /** `full` is told of a flush that finds no room: the process is to end, as it does on a real disk. */
-  constructor(fabric: Fabric, disk: Disk, name: string, random: Random, full: () => void) {
+  constructor(fabric: Fabric, disk: Disk, name: string, random: Random) {
     this.#fabric = fabric;
     this.#disk = disk;
+    this.#name = name;
     this.#file = disk.file(name);
     this.#random = random;
-    this.#full = full;
   }
 
   append(record: Uint8Array): number {
@@ -109,15 +123,21 @@ export class SimLog implements Log {
     this.#onDurable = handler;
   }
 
-  replay(record: (bytes: Uint8Array) => void, done: (tornBytes: number) => void): void {
+  onStall(handler: (cause: string | undefined) => void): void {
+    this.#onStall = handler;
+  }
+
+  replay(record: (bytes: Uint8Array) => void, done: (tornBytes: number, damage?: LogDamage) => void): void {
     if (this.#replayed) throw new Error("Cannot replay the log: it was replayed before");
     this.#replayed = true;
     this.#fabric.agenda.at(this.#fabric.agenda.nowMs, () => {
       if (!this.#open) return;
       for (const bytes of this.#file.records) record(bytes.slice());
-      const { tornBytes } = this.#file;
+      const { records, tornBytes, isDamaged } = this.#file;
       this.#file.tornBytes = 0;
-      done(tornBytes);
+      this.#file.isDamaged = false;
+      const found = { file: this.#name, atBytes: octetsOf(records), lostBytes: tornBytes, keptAs: `${this.#name}.damaged` };
+      done(tornBytes, isDamaged ? found : undefined);
     });
   }
 
@@ -132,16 +152,23 @@ export class SimLog implements Log {
   #takeLater(rewrite: Rewrite): void {
     this.#fabric.agenda.at(this.#fabric.agenda.nowMs + SLICE_MS, () => {
       if (!this.#open || this.#rewrite !== rewrite) return;
+      if (this.#disk.isFull) return this.#giveUp(rewrite);
       take(rewrite, SLICE_RECORDS);
       if (rewrite.isTaken) this.#flush();
       else this.#takeLater(rewrite);
     });
   }
 
-  /** What was appended still reaches the disk. */
+  #giveUp(rewrite: Rewrite): void {
+    rewrite.records.return?.();
+    this.#rewrite = undefined;
+  }
+
+  /** What was appended still reaches the disk, if there is room. */
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    if (this.#isStalled || this.#disk.isFull) return;
     if (this.#flushing) this.#commit(this.#flushing);
     if (this.#rewrite) take(this.#rewrite, Infinity);
     this.#commit(this.#nextBatch());
@@ -160,7 +187,8 @@ export class SimLog implements Log {
 
   #nextBatch(): Batch {
     const rewrite = this.#rewrite?.isTaken ? this.#rewrite : undefined;
-    const batch = { records: rewrite?.since ?? this.#waiting, rewriteTo: rewrite?.taken, ticket: this.#appended };
+    const [records, waiting] = [rewrite?.since ?? this.#waiting, this.#waiting];
+    const batch = { records, rewriteTo: rewrite?.taken, waiting, ticket: this.#appended };
     this.#waiting = [];
     if (rewrite) this.#rewrite = undefined;
     return batch;
@@ -174,16 +202,29 @@ export class SimLog implements Log {
 
   #flush(): void {
     if (this.#flushing || (this.#waiting.length === 0 && !this.#rewrite?.isTaken)) return;
-    const batch = this.#nextBatch();
+    this.#flushLater(this.#nextBatch(), this.#disk.flushMs);
+  }
+  #flushLater(batch: Batch, afterMs: number): void {
     this.#flushing = batch;
-    this.#fabric.agenda.at(this.#fabric.agenda.nowMs + this.#disk.flushMs, () => {
+    this.#fabric.agenda.at(this.#fabric.agenda.nowMs + afterMs, () => {
       if (!this.#open) return;
-      if (this.#disk.isFull) return this.#full();
+      if (this.#disk.isFull) return this.#stall(batch);
       this.#flushing = undefined;
       this.#commit(batch);
+      if (this.#isStalled) this.#goOn();
       this.#flush();
       this.#onDurable(batch.ticket);
     });
+  }
+  #stall({ waiting, ticket }: Batch): void {
+    this.#flushLater({ records: waiting, rewriteTo: undefined, waiting, ticket }, LIMITS.logRetryMs);
+    if (this.#isStalled) return;
+    this.#isStalled = true;
+    this.#onStall("no room");
+  }
+  #goOn(): void {
+    this.#isStalled = false;
+    this.#onStall(undefined);
   }
 }
 

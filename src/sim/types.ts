@@ -51,9 +51,11 @@ export interface SimNetwork {
   setDisk(name: string, disk: { readonly flushMs: number }): void;
   /** The disk of a machine that is down is lost for good: it starts again with an empty one. */
   loseDisk(name: string): void;
-  /** Whether it runs: it was not killed, and its disk was not full. */
+  /** That record of one log rots, counted from 0. */
+  rotRecord(name: string, log: string, at: number): void;
+  /** Whether it runs. */
   isUp(name: string): boolean;
-  /** With a full disk the next flush ends the process: nothing promised may go unkept. */
+  /** With a full disk nothing is flushed until there is room again (`Log`). */
   fillDisk(name: string, full: boolean): void;
   /** A machine's monotonic clock runs at that rate from now on, 1 = true. It outlives a restart. */
   setRate(name: string, rate: number): void;

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import { StorageError } from "#base/errors.ts";
 
 /**
  * What brings a database of version n (`user_version`) to n + 1. Never changed once released: a change is a new step.
@@ -73,17 +74,13 @@ const STEPS: readonly string[] = [
 /** The version of database that this program reads and writes. */
 export const SCHEMA_VERSION = STEPS.length;
 
-/** A database that this program cannot serve; the message is for the operator. */
-export class StoreError extends Error {
-  override readonly name = "StoreError";
-}
-
-/** Brings a database to `version`, step by step, each in its own transaction. Throws StoreError for a newer database. */
+/** Brings a database to `version`, step by step, each in its own transaction. Throws StorageError for a newer database. */
 export function migrate(database: DatabaseSync, version = SCHEMA_VERSION): void {
   const found = versionOf(database);
   if (found > SCHEMA_VERSION) {
-    throw new StoreError(
-      `The database is of version ${found}, written by a newer sipcast; this one reads up to version ${SCHEMA_VERSION}. ` +
+    throw new StorageError(
+      "unusable",
+      `it is of version ${found}, written by a newer sipcast; this one reads up to version ${SCHEMA_VERSION}. ` +
         "Start the newer sipcast, or restore the copy made before it.",
     );
   }

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
-import { argon2id, openStore, StoreError } from "./index.ts";
+import { argon2id, openStore } from "./index.ts";
+
+const PAGE_OCTETS = 4096;
 
 function inFolder(body: (file: string) => void): void {
   const folder = mkdtempSync(path.join(tmpdir(), "sipcast-store-"));
@@ -35,7 +37,11 @@ test("the file of a newer program is refused", () => {
     const database = new DatabaseSync(file);
     database.exec("PRAGMA user_version = 99");
     database.close();
-    assert.throws(() => openStore(file), StoreError);
+    assert.throws(() => openStore(file), {
+      name: "StorageError",
+      code: "unusable",
+      message: new RegExp(`^Cannot use the database ${file}: it is of version 99, written by a newer sipcast`),
+    });
   });
 });
 
@@ -43,11 +49,43 @@ test("a file that is no database, or cannot be one, is refused by its name", () 
   inFolder((file) => {
     writeFileSync(file, "x".repeat(10_000));
     assert.throws(() => openStore(file), {
-      name: "StoreError",
+      name: "StorageError",
+      code: "unusable",
       message: `Cannot use the database ${file}: file is not a database`,
     });
     const folder = path.dirname(file);
-    assert.throws(() => openStore(folder), { name: "StoreError", message: new RegExp(`^Cannot use the database ${folder}: `) });
+    assert.throws(() => openStore(folder), { name: "StorageError", message: new RegExp(`^Cannot use the database ${folder}: `) });
+  });
+});
+
+test("a database that cannot be written changes nothing, says why, and goes on once it can", () => {
+  inFolder((file) => {
+    openStore(file).close();
+    const others = new DatabaseSync(file);
+    const store = openStore(file);
+    store.probe();
+    others.exec("BEGIN IMMEDIATE");
+    const account = { user: "alice", passwordHash: "x", accessKbps: 64, home: "ds1", createdWallMs: 1 };
+    assert.throws(() => store.addAccount(account, []), { name: "StorageError", code: "failed", message: "database is locked" });
+    assert.throws(() => store.probe(), { name: "StorageError", code: "failed" });
+    others.exec("ROLLBACK");
+    others.close();
+    store.probe();
+    assert.equal(store.account("alice"), undefined);
+    assert.deepEqual(store.addAccount(account, []), { ok: true });
+    store.close();
+  });
+});
+
+test("a database that is damaged within says so of what stands there", () => {
+  inFolder((file) => {
+    const store = openStore(file);
+    store.close();
+    const pages = readFileSync(file);
+    writeFileSync(file, pages.fill(0xff, PAGE_OCTETS));
+    const again = openStore(file);
+    assert.throws(() => again.channels(), { name: "StorageError", code: "unusable" });
+    again.close();
   });
 });
 

@@ -1,5 +1,6 @@
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import { migrate, StoreError } from "./migrations.ts";
+import { StorageError } from "#base/errors.ts";
+import { migrate, SCHEMA_VERSION } from "./migrations.ts";
 
 export interface AccountRow {
   readonly user: string;
@@ -29,7 +30,10 @@ export interface ChannelRow {
 /** A name stands for one user or one channel, never two things (PROTOCOL §2). */
 export type Added = { readonly ok: true } | { readonly ok: false; readonly cause: "name-taken"; readonly name: string };
 
-/** Everything registration keeps. Each method is one transaction, on the disk when it returns; times are wall-clock ms. */
+/**
+ * Everything registration keeps. Each method is one transaction, on the disk when it returns; times are wall-clock ms. Throws a
+ * StorageError, and has changed nothing, where the database cannot be read or written.
+ */
 export interface Store {
   account(user: string): AccountRow | undefined;
   /** The account, and its first channels: all or nothing. */
@@ -57,6 +61,8 @@ export interface Store {
   /** In order of name; of all owners when none is given. */
   channels(owner?: string): readonly ChannelRow[];
 
+  /** Writes to the disk what changes nothing: throws while that cannot be done. */
+  probe(): void;
   close(): void;
 }
 
@@ -65,7 +71,7 @@ const SECRET = `id, user, label, created_wall_ms AS createdWallMs, ha1_md5 AS ha
 const CHANNEL = `name, owner, title, mode, kbps`;
 
 /**
- * Opens or creates the database, and brings it to this program's version. Throws StoreError for one that is damaged, cannot
+ * Opens or creates the database, and brings it to this program's version. Throws StorageError for one that is damaged, cannot
  * be written or is of a newer program.
  */
 export function openStore(path: string): Store {
@@ -77,8 +83,7 @@ export function openStore(path: string): Store {
     return new SqliteStore(database);
   } catch (error) {
     database?.close();
-    if (error instanceof StoreError) throw error;
-    throw new StoreError(`Cannot use the database ${path}: ${(error as Error).message}`, { cause: error });
+    throw new StorageError("unusable", `Cannot use the database ${path}: ${(error as Error).message}`, error);
   }
 }
 
@@ -148,6 +153,9 @@ class SqliteStore implements Store {
     return owner === undefined ? this.#statements.channels.all() : this.#statements.channelsOf.all(owner);
   }
 
+  probe(): void {
+    this.#execute(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+  }
   close(): void {
     this.#database.close();
   }
@@ -164,13 +172,16 @@ class SqliteStore implements Store {
 
   /** Commits what `change` did if it says so. */
   #transaction(change: () => boolean): void {
-    this.#database.exec("BEGIN IMMEDIATE");
+    this.#execute("BEGIN IMMEDIATE");
     try {
-      this.#database.exec(change() ? "COMMIT" : "ROLLBACK");
+      this.#execute(change() ? "COMMIT" : "ROLLBACK");
     } catch (error) {
-      this.#database.exec("ROLLBACK");
+      if (this.#database.isTransaction) this.#execute("ROLLBACK"); // of some errors SQLite has ended it already
       throw error;
     }
+  }
+  #execute(sql: string): void {
+    asked(() => this.#database.exec(sql));
   }
 }
 
@@ -190,13 +201,13 @@ function prepare(database: DatabaseSync) {
   const rows = <R>(sql: string): Statement<R> => {
     const statement = database.prepare(sql);
     return {
-      get: (...values) => own<R>(statement.get(...values)),
-      all: (...values) => statement.all(...values).map((row) => ({ ...row }) as R),
+      get: (...values) => own<R>(asked(() => statement.get(...values))),
+      all: (...values) => asked(() => statement.all(...values)).map((row) => ({ ...row }) as R),
     };
   };
   const change = (sql: string): Change => {
     const statement = database.prepare(sql);
-    return { run: (...values) => Number(statement.run(...(values as SQLInputValue[])).changes) };
+    return { run: (...values) => Number(asked(() => statement.run(...(values as SQLInputValue[]))).changes) };
   };
   return {
     claim: change("INSERT INTO names (name, kind) VALUES (?, ?) ON CONFLICT DO NOTHING"),
@@ -229,6 +240,23 @@ function prepare(database: DatabaseSync) {
     channels: rows<ChannelRow>(`SELECT ${CHANNEL} FROM channels ORDER BY name`),
     channelsOf: rows<ChannelRow>(`SELECT ${CHANNEL} FROM channels WHERE owner = ? ORDER BY name`),
   };
+}
+
+/** Result codes of SQLite that are the disk's doing, or the file's: busy, locked, read-only, I/O error, full, cannot open. */
+const FAILED = [5, 6, 8, 10, 13, 14];
+/** Corrupt, not a database. */
+const DAMAGED = [11, 26];
+
+/** What SQLite answers; where its file is the reason that it does not, a StorageError. */
+function asked<T>(ask: () => T): T {
+  try {
+    return ask();
+  } catch (error) {
+    const code = ((error as { errcode?: number }).errcode ?? 0) & 0xff; // without what extends it
+    if (DAMAGED.includes(code)) throw new StorageError("unusable", (error as Error).message, error);
+    if (FAILED.includes(code)) throw new StorageError("failed", (error as Error).message, error);
+    throw error;
+  }
 }
 
 /** SQLite's rows have no prototype: a plain copy compares and prints like any other object. */

@@ -88,6 +88,22 @@ test("a backup made in use is restored: accounts, whole records, the key; for th
   }
 });
 
+test("a damaged log is copied up to its damage, and the backup says what is not in it", async (t) => {
+  const { data, close } = await kept();
+  t.after(close);
+  const log = path.join(data, "logs/ds1/rows.log");
+  const bytes = readFileSync(log);
+  bytes.write("x", bytes.indexOf("second"));
+  writeFileSync(log, bytes);
+  writeFileSync(`${log}.damaged`, "of an earlier time");
+  const to = newFolder();
+  const backup = bench.sipcast("backup", "--data", data, "--to", to);
+  assert.equal(await backup.exit(), 0, backup.err);
+  assert.match(backup.err, /rows\.log +1 records, 21 octets; DAMAGED: 27 octets behind these are not in the copy\n/);
+  assert.match(backup.err, /Not in it: .*: logs\/ds1\/rows\.log\.damaged\./);
+  assert.deepEqual(await recordsOf(to), RECORDS.slice(0, 1));
+});
+
 test("--json is the manifest; a second backup wants a folder of its own", async (t) => {
   const { data, close } = await kept();
   t.after(close);

@@ -7,13 +7,13 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
+  readSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { HEADER, readFrames } from "#host/node/log-file.ts";
+import { HEADER, isHeader, readFrames } from "#host/node/log-file.ts";
 import { type ConfigFlags, readChecked } from "../check.ts";
 import { databaseOf } from "../config.ts";
 import { say, UsageError } from "../console.ts";
@@ -70,7 +70,7 @@ async function makeBackup({ folder, database }: Source, to: string): Promise<Man
   if (existsSync(database)) await add(DATABASE, { rows: copyDatabase(database, at(DATABASE)) });
   for (const name of logsOf(folder)) {
     mkdirSync(path.dirname(at(name)), { recursive: true, mode: 0o700 });
-    await add(name, { records: await copyLog(path.join(folder, name), at(name)) });
+    await add(name, await copyLog(path.join(folder, name), at(name)));
   }
   if (files.length === 0) throw new UsageError(`${folder} has nothing that sipcast keeps: is it the right folder?`);
   const manifest: Manifest = { format: FORMAT, sipcast: VERSION, madeAt: new Date().toISOString(), files };
@@ -95,20 +95,20 @@ function copyDatabase(from: string, to: string): number {
   return rows;
 }
 
-/** Names of all logs, "logs/MEMBER/NAME.log". */
-function logsOf(folder: string): string[] {
+/** Names of all logs, "logs/MEMBER/NAME.log", or of other files there. */
+function logsOf(folder: string, ending = ".log"): string[] {
   const logs = path.join(folder, LOGS);
   if (!existsSync(logs)) return [];
   const members = readdirSync(logs);
   return members.flatMap((member) =>
     readdirSync(path.join(logs, member))
-      .filter((file) => file.endsWith(".log"))
+      .filter((file) => file.endsWith(ending))
       .map((file) => `${LOGS}/${member}/${file}`),
   );
 }
 
-/** A log only grows, so that whatever of it was copied begins well; a record that was being written is cut off. Answers the records. */
-function copyLog(from: string, to: string): Promise<number> {
+/** A log only grows, so that whatever of it was copied begins well; a record that was being written is cut off. */
+function copyLog(from: string, to: string): Promise<Pick<BackupFile, "records" | "lostBytes">> {
   copyFileSync(from, to);
   if (!isLog(to)) throw new UsageError(`${from} is no log of this version: it is not ours to copy.`);
   let records = 0;
@@ -116,17 +116,20 @@ function copyLog(from: string, to: string): Promise<number> {
     readFrames(
       to,
       () => records++,
-      (wholeBytes, tornBytes) => {
+      ({ wholeBytes, tornBytes, isDamaged }) => {
         if (tornBytes > 0) truncateSync(to, wholeBytes);
-        resolve(records);
+        resolve({ records, ...(isDamaged && { lostBytes: tornBytes }) });
       },
     ),
   );
 }
 /** A new log has part of its header, or none. */
 function isLog(file: string): boolean {
-  const head = readFileSync(file).subarray(0, HEADER.length);
-  return head.every((octet, at) => octet === HEADER[at]);
+  const fd = openSync(file, "r");
+  const head = new Uint8Array(HEADER.length);
+  const octets = readSync(fd, head);
+  closeSync(fd);
+  return isHeader(head.subarray(0, octets));
 }
 
 function sync(file: string): void {
@@ -137,7 +140,10 @@ function sync(file: string): void {
 
 function told({ folder, database }: Source, to: string, { files }: Manifest): string {
   const ours = [OPERATOR_KEY, LOGS, LOCK, CONTROL_SOCKET];
-  const others = readdirSync(folder).filter((name) => !ours.includes(name) && !name.startsWith(path.basename(database)));
+  const others = [
+    ...readdirSync(folder).filter((name) => !ours.includes(name) && !name.startsWith(path.basename(database))),
+    ...logsOf(folder, ".damaged"),
+  ];
   return [
     `${to} has a copy of what ${folder} keeps, read back and found whole:`,
     listFiles(files),

@@ -14,6 +14,8 @@ export interface BackupFile {
   readonly sha256: string;
   /** Of a log. */
   readonly records?: number;
+  /** Of a log that is damaged: what stood behind its last whole record, and is not in the copy. */
+  readonly lostBytes?: number;
   /** Of the database, all tables together. */
   readonly rows?: number;
 }
@@ -72,9 +74,10 @@ export async function fingerprint(file: string): Promise<Pick<BackupFile, "octet
 /** A line a file, aligned. */
 export function listFiles(files: readonly BackupFile[]): string {
   const width = Math.max(...files.map(({ path }) => path.length));
-  const line = ({ path, octets, records, rows }: BackupFile): string => {
+  const line = ({ path, octets, records, rows, lostBytes }: BackupFile): string => {
     const what = records !== undefined ? `${records} records, ` : rows !== undefined ? `${rows} rows, ` : "";
-    return `  ${path.padEnd(width)}  ${what}${octets} octets`;
+    const lost = lostBytes === undefined ? "" : `; DAMAGED: ${lostBytes} octets behind these are not in the copy`;
+    return `  ${path.padEnd(width)}  ${what}${octets} octets${lost}`;
   };
   return files.map(line).join("\n");
 }

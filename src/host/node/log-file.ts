@@ -1,5 +1,6 @@
 import { createReadStream } from "node:fs";
 import { concat, NO_BYTES, utf8 } from "#base/bytes.ts";
+import { StorageError } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
 import { crc32c } from "./crc32c.ts";
 
@@ -59,15 +60,21 @@ function firstRecord(bytes: Uint8Array): Uint8Array | "short" | "torn" {
   return crc32c(record) === view.getUint32(4) ? record : "torn";
 }
 
+/** What a log's file holds. */
+export interface Extent {
+  /** Up to the end of the last record that was read. */
+  readonly wholeBytes: number;
+  /** Behind it, to the end of the file. */
+  readonly tornBytes: number;
+  /** Those are more than the torn end of a last write: whole records are among them, or there are too many (`logTornBytes`). */
+  readonly isDamaged: boolean;
+}
+
 /**
- * Reads a log's file: every whole record, then `done` with the octets up to the end of the last of them, and those after.
- * Throws for a file that is no log of this version: it is not ours to cut.
+ * Reads a log's file: every whole record up to the first that is not, then `done`. Throws a StorageError for a file that is no log
+ * of this version: it is not ours to cut.
  */
-export function readFrames(
-  path: string,
-  record: (bytes: Uint8Array) => void,
-  done: (wholeBytes: number, tornBytes: number) => void,
-): void {
+export function readFrames(path: string, record: (bytes: Uint8Array) => void, done: (extent: Extent) => void): void {
   let rest: Uint8Array = NO_BYTES;
   let wholeBytes = 0;
   let readBytes = 0;
@@ -75,11 +82,12 @@ export function readFrames(
   const stream = createReadStream(path, { highWaterMark: 1024 * 1024 });
   stream.on("data", (chunk) => {
     readBytes += chunk.length;
-    if (torn) return;
+    if (torn && readBytes - wholeBytes > LIMITS.logTornBytes) return;
     rest = concat([rest, chunk as Buffer]);
+    if (torn) return;
     if (wholeBytes === 0) {
       if (rest.length < HEADER.length) return;
-      if (HEADER.some((octet, at) => rest[at] !== octet)) throw new Error(`Cannot read ${path}: it is no log of this version`);
+      if (!isHeader(rest.subarray(0, HEADER.length))) throw noLog(path);
       wholeBytes = HEADER.length;
       rest = rest.subarray(HEADER.length);
     }
@@ -91,8 +99,25 @@ export function readFrames(
     }
     torn = next === "torn";
   });
-  stream.on("end", () => done(wholeBytes, readBytes - wholeBytes));
-  stream.on("error", (error) => {
-    throw error;
+  stream.on("end", () => {
+    const tornBytes = readBytes - wholeBytes;
+    done({ wholeBytes, tornBytes, isDamaged: tornBytes > LIMITS.logTornBytes || hasRecordBehind(rest) });
   });
+  stream.on("error", (error) => {
+    throw new StorageError("failed", `Cannot read the log ${path}: ${error.message}`, error);
+  });
+}
+
+/** Whether these octets are the header of a log of this version, or begin it. */
+export const isHeader = (bytes: Uint8Array): boolean => bytes.every((octet, at) => octet === HEADER[at]);
+const noLog = (path: string): StorageError =>
+  new StorageError("unusable", `Cannot use ${path}: it is no log of this version of sipcast.`);
+
+/** An empty record does not count: a disk's zeroes read like one. */
+function hasRecordBehind(torn: Uint8Array): boolean {
+  for (let at = 1; at + FRAME_HEAD_OCTETS < torn.length; at++) {
+    const record = firstRecord(torn.subarray(at));
+    if (typeof record !== "string" && record.length > 0) return true;
+  }
+  return false;
 }

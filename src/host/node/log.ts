@@ -1,10 +1,26 @@
-import { close, fdatasync, fsync, ftruncateSync, mkdirSync, open, openSync, rename, writeFile } from "node:fs";
+import {
+  close,
+  constants,
+  copyFileSync,
+  fdatasync,
+  fsync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  open,
+  openSync,
+  rename,
+  unlink,
+  writeFile,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { concat } from "#base/bytes.ts";
+import { StorageError } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
-import type { Log } from "../host.ts";
+import type { Log, LogDamage, Timer } from "../host.ts";
+import { nodeClock } from "./clock.ts";
 import type { HostCounters } from "./counters.ts";
-import { Frames, HEADER, readFrames } from "./log-file.ts";
+import { type Extent, Frames, HEADER, readFrames } from "./log-file.ts";
 
 interface Rewrite {
   readonly records: Iterator<Uint8Array>;
@@ -12,11 +28,20 @@ interface Rewrite {
   readonly since: Frames;
   /** The new file, once all `records` are on the disk. */
   fd: number | undefined;
+  /** Its octets on the disk. */
+  bytes: number;
 }
+
+/** Whatever is written goes to the end of the file, also after some of it was cut off. */
+const ANEW = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND;
+/** What a disk says that has no room for now. */
+const NO_ROOM = ["ENOSPC", "EDQUOT", "EFBIG"];
 
 /**
  * One log in one file (`Log`). Disk work runs on the thread pool, one job at a time; a rewrite writes beside it, a slice
- * a turn, and only its last step, the tail and the rename, waits its turn. A disk that fails throws: nothing promised may go unkept.
+ * a turn, and only its last step, the tail and the rename, waits its turn. Without room on the disk a write is cut off where
+ * the last one ended and done anew, from memory, until it holds: no octet counts as safe by the second half of a failed flush. Any
+ * other fault of a disk throws: what is on it is then only known by reading it again.
  */
 export class NodeLog implements Log {
   durableTicket = 0;
@@ -26,20 +51,22 @@ export class NodeLog implements Log {
   #fd: number;
   #appended = 0;
   readonly #waiting = new Frames();
-  #isEmpty = false; // the file: it has no header
+  #bytes = 0; // of the file, on the disk; 0 = it has no header
   #rewrite: Rewrite | undefined;
   #writingBeside = false;
   #state: "new" | "replaying" | "idle" | "busy" = "new";
   #closing = false;
+  #again: Timer | undefined; // for want of room
+  #isStalled = false;
   #onDurable: (ticket: number) => void = () => undefined;
+  #onStall: (cause: string | undefined) => void = () => undefined;
 
   /** Opens or makes the file, at once: a server opens its logs before it serves. */
   constructor(directory: string, name: string, counters: HostCounters) {
     if (!/^[\w-][\w.-]*$/.test(name)) throw new RangeError(`Cannot open log: bad name ${JSON.stringify(name)}`);
-    mkdirSync(directory, { recursive: true });
     this.#path = join(directory, `${name}.log`);
     this.#besidePath = `${this.#path}.new`;
-    this.#fd = openSync(this.#path, "a+");
+    this.#fd = openedAt(this.#path);
     this.#counters = counters;
   }
 
@@ -56,17 +83,46 @@ export class NodeLog implements Log {
     this.#onDurable = handler;
   }
 
-  replay(record: (bytes: Uint8Array) => void, done: (tornBytes: number) => void): void {
+  onStall(handler: (cause: string | undefined) => void): void {
+    this.#onStall = handler;
+  }
+
+  replay(record: (bytes: Uint8Array) => void, done: (tornBytes: number, damage?: LogDamage) => void): void {
     if (this.#state !== "new") throw new Error("Cannot replay the log: it was replayed before");
     this.#state = "replaying";
-    readFrames(this.#path, record, (wholeBytes, tornBytes) => {
-      if (tornBytes > 0) ftruncateSync(this.#fd, wholeBytes);
-      this.#isEmpty = wholeBytes === 0;
+    const read = (bytes: Uint8Array): void => {
+      try {
+        record(bytes);
+      } catch (error) {
+        throw error instanceof StorageError ? new StorageError(error.code, `Cannot use ${this.#path}: ${error.message}`) : error;
+      }
+    };
+    readFrames(this.#path, read, (extent) => {
+      const { wholeBytes, tornBytes } = extent;
+      const damage = extent.isDamaged ? this.#keepAside(extent) : undefined;
+      if (tornBytes > 0) this.#cut(wholeBytes);
+      this.#bytes = wholeBytes;
       this.#counters.tornLogBytes += tornBytes;
+      if (damage) this.#counters.damagedLogs++;
       this.#state = "idle";
-      done(tornBytes);
+      done(tornBytes, damage);
       this.#work();
     });
+  }
+
+  /** For whoever looks after the machine: one such copy, of the last time. */
+  #keepAside({ wholeBytes, tornBytes }: Extent): LogDamage {
+    const keptAs = `${this.#path}.damaged`;
+    return onDisk(`Cannot keep the damaged log ${this.#path} as ${keptAs}`, () => {
+      copyFileSync(this.#path, keptAs, constants.COPYFILE_FICLONE);
+      const fd = openSync(keptAs, "r+");
+      fsyncSync(fd);
+      close(fd, ignoreClosed);
+      return { file: this.#path, atBytes: wholeBytes, lostBytes: tornBytes, keptAs };
+    });
+  }
+  #cut(bytes: number): void {
+    onDisk(`Cannot cut the log ${this.#path}`, () => ftruncateSync(this.#fd, bytes));
   }
 
   rewrite(records: Iterable<Uint8Array>): void {
@@ -74,19 +130,16 @@ export class NodeLog implements Log {
     const stale = this.#rewrite;
     stale?.records.return?.();
     if (stale?.fd !== undefined) close(stale.fd, ignoreClosed);
-    this.#rewrite = { records: records[Symbol.iterator](), since: new Frames(), fd: undefined };
+    this.#rewrite = { records: records[Symbol.iterator](), since: new Frames(), fd: undefined, bytes: 0 };
     this.#work();
   }
 
   /** Writes the new file; the log goes on meanwhile. */
   #writeBeside(rewrite: Rewrite): void {
     this.#writingBeside = true;
-    open(this.#besidePath, "w", (openError, fd) => {
-      must(openError, this.#path);
-      writeFile(fd, HEADER, (writeError) => {
-        must(writeError, this.#path);
-        this.#writeSlices(rewrite, fd);
-      });
+    open(this.#besidePath, ANEW, (error, fd) => {
+      if (this.#isWithoutRoom(error)) return this.#giveUp(rewrite, undefined);
+      this.#writeSlice(rewrite, fd, HEADER);
     });
   }
 
@@ -97,13 +150,14 @@ export class NodeLog implements Log {
   #writeSlices(rewrite: Rewrite, fd: number): void {
     if (this.#rewrite !== rewrite) return this.#besideDone(rewrite, fd); // another was asked for meanwhile
     const slice = nextSlice(rewrite.records);
-    if (slice === undefined) return this.#besideDone(rewrite, fd);
-    writeFile(fd, slice, (writeError) => {
-      must(writeError, this.#path);
-      fdatasync(fd, (syncError) => {
-        must(syncError, this.#path);
-        this.#writeSlices(rewrite, fd);
-      });
+    if (slice === undefined) this.#besideDone(rewrite, fd);
+    else this.#writeSlice(rewrite, fd, slice);
+  }
+  #writeSlice(rewrite: Rewrite, fd: number, slice: Uint8Array): void {
+    writeDurably(fd, slice, (error) => {
+      if (this.#isWithoutRoom(error)) return this.#giveUp(rewrite, fd);
+      rewrite.bytes += slice.length;
+      this.#writeSlices(rewrite, fd);
     });
   }
 
@@ -114,10 +168,23 @@ export class NodeLog implements Log {
     this.#work();
   }
 
-  /** What was appended still reaches the disk. */
+  /** The file stays as it is: it holds all that the new one would. */
+  #giveUp(rewrite: Rewrite, fd: number | undefined): void {
+    this.#counters.logRewritesGivenUp++;
+    rewrite.records.return?.();
+    if (this.#rewrite === rewrite) this.#rewrite = undefined;
+    if (fd !== undefined) close(fd, ignoreClosed);
+    this.#writingBeside = true; // the next one has the same name
+    unlink(this.#besidePath, () => {
+      this.#writingBeside = false;
+      this.#work();
+    });
+  }
+
+  /** What was appended still reaches the disk, if there is room: else nobody was promised anything of it. */
   close(): void {
     this.#closing = true;
-    if (this.#state === "new") this.#end();
+    if (this.#state === "new" || this.#again) this.#end();
     this.#work();
   }
 
@@ -138,36 +205,47 @@ export class NodeLog implements Log {
   #flush(): void {
     const ticket = this.#appended;
     const frames = this.#waiting.take();
-    const octets = this.#isEmpty ? concat([HEADER, frames]) : frames;
-    this.#isEmpty = false;
     this.#state = "busy";
-    writeFile(this.#fd, octets, (writeError) => {
-      must(writeError, this.#path);
-      fdatasync(this.#fd, (syncError) => {
-        must(syncError, this.#path);
-        this.#done(ticket);
-      });
+    this.#write(this.#bytes === 0 ? concat([HEADER, frames]) : frames, ticket);
+  }
+  #write(octets: Uint8Array, ticket: number): void {
+    this.#again = undefined;
+    writeDurably(this.#fd, octets, (error) => {
+      if (this.#isWithoutRoom(error)) return this.#stall(error, octets, ticket);
+      this.#bytes += octets.length;
+      this.#done(ticket);
     });
+  }
+  #stall(error: Error, octets: Uint8Array, ticket: number): void {
+    this.#cut(this.#bytes);
+    if (this.#waiting.octets > LIMITS.logWaitingBytes) this.#must(error);
+    if (this.#closing) return this.#end();
+    this.#again = nodeClock.timer(nodeClock.nowMs() + LIMITS.logRetryMs, () => this.#write(octets, ticket));
+    if (this.#isStalled) return;
+    this.#isStalled = true;
+    this.#counters.logStalls++;
+    this.#onStall(error.message);
   }
 
   /** The new file takes the old one's place, with everything appended since. */
   #takeOver(rewrite: Rewrite, fd: number): void {
     const ticket = this.#appended;
-    this.#waiting.take();
-    this.#isEmpty = false;
+    const since = rewrite.since.take();
+    const unwritten = this.#waiting.take();
     this.#rewrite = undefined;
     this.#state = "busy";
-    writeFile(fd, rewrite.since.take(), (writeError) => {
-      must(writeError, this.#path);
-      fdatasync(fd, (syncError) => {
-        must(syncError, this.#path);
-        rename(this.#besidePath, this.#path, (renameError) => {
-          must(renameError, this.#path);
-          syncDirectory(dirname(this.#path), () => {
-            close(this.#fd, ignoreClosed);
-            this.#fd = fd;
-            this.#done(ticket);
-          });
+    writeDurably(fd, since, (error) => {
+      if (this.#isWithoutRoom(error)) {
+        this.#giveUp(rewrite, fd);
+        return this.#write(unwritten, ticket);
+      }
+      rename(this.#besidePath, this.#path, (renameError) => {
+        this.#must(renameError);
+        syncDirectory(dirname(this.#path), () => {
+          close(this.#fd, ignoreClosed);
+          this.#fd = fd;
+          this.#bytes = rewrite.bytes + since.length;
+          this.#done(ticket);
         });
       });
     });
@@ -177,11 +255,26 @@ export class NodeLog implements Log {
     this.#state = "idle";
     const news = ticket > this.durableTicket;
     this.durableTicket = ticket;
+    if (this.#isStalled) {
+      this.#isStalled = false;
+      this.#onStall(undefined);
+    }
     this.#work();
     if (news) this.#onDurable(ticket);
   }
 
+  #isWithoutRoom(error: NodeJS.ErrnoException | null): error is NodeJS.ErrnoException {
+    if (error && NO_ROOM.includes(error.code ?? "")) return true;
+    this.#must(error);
+    return false;
+  }
+  /** What cannot be written ends the process, which may promise nothing more. */
+  #must(error: Error | null): void {
+    if (error) throw new StorageError("failed", `Cannot write the log ${this.#path}: ${error.message}`, error);
+  }
+
   #end(): void {
+    this.#again?.cancel();
     this.#state = "busy";
     close(this.#fd, ignoreClosed);
   }
@@ -198,21 +291,46 @@ function nextSlice(records: Iterator<Uint8Array>): Uint8Array | undefined {
   return frames.octets > 0 ? frames.take() : undefined;
 }
 
+function openedAt(path: string): number {
+  return onDisk(
+    `Cannot open the log ${path}`,
+    () => {
+      mkdirSync(dirname(path), { recursive: true });
+      return openSync(path, "a+");
+    },
+    "unusable",
+  );
+}
+
+/** Calls back once the octets are on the disk, or says why they are not. */
+function writeDurably(fd: number, octets: Uint8Array, done: (error: NodeJS.ErrnoException | null) => void): void {
+  writeFile(fd, octets, (error) => {
+    if (error) done(error);
+    else fdatasync(fd, done);
+  });
+}
+
 /** The name of a file is safe only once its directory is on the disk. */
 function syncDirectory(path: string, done: () => void): void {
+  const must = (error: Error | null): void => {
+    if (error) throw new StorageError("failed", `Cannot write the folder ${path}: ${error.message}`, error);
+  };
   open(path, "r", (openError, fd) => {
-    must(openError, path);
+    must(openError);
     fsync(fd, (syncError) => {
-      must(syncError, path);
+      must(syncError);
       close(fd, ignoreClosed);
       done();
     });
   });
 }
 
-/** What cannot be written ends the process, which may promise nothing more. */
-function must(error: Error | null, path: string): void {
-  if (error) throw new Error(`Cannot write the log ${path}: ${error.message}`, { cause: error });
+function onDisk<T>(failure: string, act: () => T, code: StorageError["code"] = "failed"): T {
+  try {
+    return act();
+  } catch (error) {
+    throw new StorageError(code, `${failure}: ${(error as Error).message}`, error);
+  }
 }
 /** All was synchronized before: nothing is lost. */
 const ignoreClosed = (): void => undefined;

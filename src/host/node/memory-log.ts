@@ -18,6 +18,7 @@ export class MemoryLog implements Log {
   replay(_record: (bytes: Uint8Array) => void, done: (tornBytes: number) => void): void {
     this.#later(() => done(0));
   }
+  onStall(): void {}
   rewrite(): void {}
   close(): void {}
 

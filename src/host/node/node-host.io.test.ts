@@ -1,16 +1,18 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { text, utf8 } from "#base/bytes.ts";
+import { concat, text, utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import { testHost } from "../conformance.ts";
-import type { DatagramPort } from "../host.ts";
+import type { DatagramPort, LogDamage } from "../host.ts";
 import { type Certified, makeAuthority, makeCertificate } from "./certificates.ts";
 import { type NodeHost, nodeHost } from "./index.ts";
+import { HEADER } from "./log-file.ts";
+import { fullDisk } from "./test-full-disk.ts";
 
 const ADDRESS = "127.0.1.1";
 const DAY_MS = 86_400_000;
@@ -41,7 +43,27 @@ async function certified(name: string, names: readonly [string, ...string[]]): P
   return { ...(await makeCertificate(await authority, names, fromMs, DAY_MS)), ca: (await authority).cert };
 }
 
-testHost("node host", (body) => withHost((host) => body({ host, address: ADDRESS, until, quiet, certified })));
+testHost("node host", (body) =>
+  withHost(async (host, logDirectory) => {
+    let free: (() => void) | undefined;
+    const fillDisk = (isFull: boolean): void => {
+      free?.();
+      free = isFull ? fullDisk() : undefined;
+    };
+    const rot = (log: string, record: number): void => rotRecord(join(logDirectory, `${log}.log`), record);
+    await body({ host, address: ADDRESS, until, quiet, certified, fillDisk, rot }).finally(() => free?.());
+  }),
+);
+
+/** Flips a bit of the record's last octet. */
+function rotRecord(path: string, record: number): void {
+  const bytes = readFileSync(path);
+  const endOf = (start: number): number => start + 8 + bytes.readUInt32BE(start);
+  let end = endOf(HEADER.length);
+  for (let at = 0; at < record; at++) end = endOf(end);
+  bytes[end - 1] = (bytes[end - 1] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+}
 
 test("a multicast interface of another machine fails the socket, and throws nothing", () =>
   withHost(async (host) => {
@@ -165,17 +187,90 @@ test("a record above the limit is not taken", () =>
     log.close();
   }));
 
-test("a log that cannot be written ends the process, which names the file", () =>
+/** Runs a program with a log "rows", opened and replayed, whose disk is full from 1 KiB on. */
+function onFullDisk(logDirectory: string, program: string): { status: number | null; stdout: string; stderr: string } {
+  const whole = `
+    import { nodeHost } from ${JSON.stringify(import.meta.resolve("./index.ts"))};
+    import { LIMITS } from ${JSON.stringify(import.meta.resolve("#base/limits.ts"))};
+    const log = nodeHost({ logDirectory: ${JSON.stringify(logDirectory)} }).log("rows");
+    log.replay(() => undefined, () => { ${program} });`;
+  const limited = `ulimit -f 1; trap "" XFSZ; exec "$@"`;
+  const node = [process.execPath, "--input-type=module", "-e", whole];
+  return spawnSync("bash", ["-c", limited, "bash", ...node], { encoding: "utf8" });
+}
+
+test("a log without room says so and keeps the process; what was half written is cut off", () =>
   withHost(async (_, logDirectory) => {
     const program = `
-      import { nodeHost } from ${JSON.stringify(import.meta.resolve("./index.ts"))};
-      const log = nodeHost({ logDirectory: ${JSON.stringify(logDirectory)} }).log("rows");
-      log.replay(() => undefined, () => log.append(new Uint8Array(10_000)));`;
-    const limited = `ulimit -f 1; trap "" XFSZ; exec "$@"`; // files of 1 KiB: as good as a full disk
-    const node = [process.execPath, "--input-type=module", "-e", program];
-    const { status, stderr } = spawnSync("bash", ["-c", limited, "bash", ...node], { encoding: "utf8" });
+      log.onStall((cause) => { console.log(cause); log.close(); });
+      log.append(new Uint8Array(100));
+      log.onDurable(() => log.append(new Uint8Array(10_000)));`;
+    const { status, stdout, stderr } = onFullDisk(logDirectory, program);
+    assert.deepEqual([status, stderr], [0, ""]);
+    assert.match(stdout, /^EFBIG/);
+    assert.equal(readFileSync(join(logDirectory, "rows.log")).length, HEADER.length + 8 + 100);
+  }));
+
+test("above logWaitingBytes a log without room ends the process, which names the file", () =>
+  withHost(async (_, logDirectory) => {
+    const program = `
+      for (let octets = 0; octets <= 2 * LIMITS.logWaitingBytes; octets += 1_000_000) {
+        log.append(new Uint8Array(1_000_000));
+        if (octets === 0) await new Promise((stalled) => log.onStall(stalled));
+      }`;
+    const { status, stderr } = onFullDisk(logDirectory, program.replace(/^/, "(async () => {").concat("})();"));
     assert.equal(status, 1);
-    assert.match(stderr, new RegExp(`Cannot write the log ${join(logDirectory, "rows.log")}: EFBIG`));
+    assert.match(stderr, new RegExp(`StorageError: Cannot write the log ${join(logDirectory, "rows.log")}: EFBIG`));
+  }));
+
+const noRecord = (): void => assert.fail("a record");
+
+test("more than logTornBytes behind the last whole record is damage, whatever it is", () =>
+  withHost(async (host, directory) => {
+    const path = join(directory, "rows.log");
+    for (const [octets, isDamage] of [
+      [LIMITS.logTornBytes, false],
+      [LIMITS.logTornBytes + 1, true],
+    ] as const) {
+      writeFileSync(path, concat([HEADER, new Uint8Array(octets).fill(0xff)]));
+      const log = host.log("rows");
+      const cut = await new Promise<LogDamage | undefined>((done) => log.replay(noRecord, (_, damage) => done(damage)));
+      assert.equal(cut !== undefined, isDamage);
+      log.close();
+    }
+  }));
+
+test("a damaged log is kept aside, as it was found, and what was whole of it stays", () =>
+  withHost(async (host, directory) => {
+    const path = join(directory, "rows.log");
+    const log = host.log("rows");
+    log.replay(noRecord, () => log.append(utf8("one")));
+    await until(() => log.durableTicket === 1);
+    for (const record of ["two", "three"]) log.append(utf8(record));
+    await until(() => log.durableTicket === 3);
+    log.close();
+    rotRecord(path, 1);
+    const found = readFileSync(path);
+    const again = host.log("rows");
+    const damage = await new Promise<LogDamage | undefined>((done) =>
+      again.replay(
+        () => undefined,
+        (_, what) => done(what),
+      ),
+    );
+    const atBytes = HEADER.length + 8 + 3;
+    assert.deepEqual(damage, { file: path, atBytes, lostBytes: found.length - atBytes, keptAs: `${path}.damaged` });
+    assert.deepEqual(readFileSync(`${path}.damaged`), found);
+    assert.deepEqual(readFileSync(path), found.subarray(0, atBytes));
+    assert.equal(host.counters.damagedLogs, 1);
+    again.close();
+  }));
+
+test("what cannot be opened as a log is said by its name", () =>
+  withHost(async (host, directory) => {
+    mkdirSync(join(directory, "rows.log"));
+    const message = new RegExp(`^Cannot open the log ${join(directory, "rows.log")}: EISDIR`);
+    assert.throws(() => host.log("rows"), { name: "StorageError", code: "unusable", message });
   }));
 
 test("a log's name is a plain file name", () =>

@@ -1,6 +1,7 @@
 import { hex } from "#base/bytes.ts";
+import { StorageError } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
-import type { Clock, Entropy } from "#host/host.ts";
+import type { Clock, Entropy, Timer } from "#host/host.ts";
 import type { MemberId } from "#overlay/types.ts";
 import type { AccountRow, Added, ChannelRow, PasswordHasher, Store } from "#store/index.ts";
 import type { ChannelRecord } from "#tv/types.ts";
@@ -16,6 +17,10 @@ export interface RegistrationPorts {
   servingDs(): readonly MemberId[];
   pushSubscriber(subscriber: SubscriberRecord): void;
   pushChannel(channel: ChannelRecord): void;
+  /** Tells whoever looks after it why the store does not do what it is asked, once. */
+  storeFailed(cause: string): void;
+  /** It does again. */
+  storeMended(): void;
 }
 export interface RegistrationMeans {
   /** The domain of all AORs, and the realm of their digests. */
@@ -47,6 +52,7 @@ const NO_SESSION = failure(FAULTS.noSession, "You are not signed in. Please sign
 const WRONG_PASSWORD = failure(FAULTS.wrongPassword, "The name or the password is wrong.", "password");
 const TOO_MANY_FAILURES = failure(FAULTS.full, "Too many failed sign-ins. Please try again in a quarter of an hour.");
 const BUSY = failure(FAULTS.full, "The service is busy. Please try again in a moment.");
+const UNAVAILABLE = failure(FAULTS.unavailable, "Accounts cannot be used right now. Please try again in a few minutes.");
 const NO_SERVER = failure(FAULTS.full, "No server can take new users right now. Please try again in a minute.");
 
 /**
@@ -59,10 +65,13 @@ export class Registration {
   readonly #failuresOfAddress = new Failures(LIMITS.signInFailuresPerAddress);
   #hashing = 0;
   #idle: (() => void) | undefined;
+  /** Why the store cannot be used at the moment; undefined = it can. */
+  #fault: string | undefined;
+  #probe: Timer | undefined;
   /** Another after every change, and after a restart. */
   #version: string;
   /** Plain fields for /metrics. */
-  readonly counters = { signUps: 0, signIns: 0, wrongPasswords: 0, tooManyFailures: 0, busy: 0 };
+  readonly counters = { signUps: 0, signIns: 0, wrongPasswords: 0, tooManyFailures: 0, busy: 0, storeFailures: 0 };
 
   constructor(means: RegistrationMeans) {
     this.#means = means;
@@ -77,9 +86,13 @@ export class Registration {
     }
     const { password, channels, ...account } = newcomer;
     const hashed = this.#counted((passwordHash: string) => {
-      const added = this.#addAccount({ ...account, passwordHash }, channels);
-      if (added.ok) this.counters.signUps++;
-      done(added.ok ? this.#signedIn(account.user) : nameTaken(added.name, "user"));
+      const signUp = (): Replied<"registration.sign-up"> => {
+        const added = this.#addAccount({ ...account, passwordHash }, channels);
+        if (!added.ok) return nameTaken(added.name, "user");
+        this.counters.signUps++;
+        return this.#signedIn(account.user);
+      };
+      done(this.attempt(signUp));
     });
     this.#means.hasher.hash(password, hashed);
   }
@@ -103,7 +116,7 @@ export class Registration {
         this.#failuresOfAddress.undo(source);
         this.counters.signIns++;
       } else this.counters.wrongPasswords++;
-      done(same ? this.#signedIn(user) : WRONG_PASSWORD);
+      done(same ? this.attempt(() => this.#signedIn(user)) : WRONG_PASSWORD);
     });
     const { store, hasher } = this.#means;
     const account = store.account(user);
@@ -172,7 +185,7 @@ export class Registration {
     return { channels: [...this.#means.store.channels()] };
   }
 
-  catchUp({ after, unless }: Asked): Replied<"registration.catch-up"> {
+  catchUp({ after, unless }: Asked): Exclude<Replied<"registration.catch-up">, Failure> {
     const { store } = this.#means;
     const version = this.#version;
     if (unless === version) return { version, subscribers: [], channels: [] };
@@ -201,10 +214,44 @@ export class Registration {
     hasher.hash(password, hashed);
   }
 
+  get fault(): string | undefined {
+    return this.#fault;
+  }
+  /** What `act` answers. A store that cannot be read or written is a failure, and is tried until it can, unless it is damaged. */
+  attempt<R>(act: () => R): R | Failure {
+    try {
+      return act();
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      this.#storeFailed(error);
+      return UNAVAILABLE;
+    }
+  }
+
   /** Calls back once no password is being hashed any more: then the store may be closed. */
   stop(stopped: () => void): void {
-    if (this.#hashing === 0) stopped();
-    else this.#idle = stopped;
+    const end = (): void => {
+      this.#probe?.cancel();
+      stopped();
+    };
+    if (this.#hashing === 0) end();
+    else this.#idle = end;
+  }
+
+  #storeFailed({ code, message }: StorageError): void {
+    this.counters.storeFailures++;
+    if (this.#fault === undefined) this.#means.ports.storeFailed(message);
+    this.#fault = message;
+    const { host } = this.#means;
+    if (code === "failed") this.#probe ??= host.timer(host.nowMs() + LIMITS.storeProbeMs, () => this.#tryStore());
+  }
+  #tryStore(): void {
+    this.#probe = undefined;
+    this.attempt(() => {
+      this.#means.store.probe();
+      this.#fault = undefined;
+      this.#means.ports.storeMended();
+    });
   }
 
   /** What is to be done with a hash, counted among those under way until it is done. */
@@ -292,7 +339,7 @@ export class Registration {
     const held = store.session(hash);
     const leftMs = (held?.expiresWallMs ?? 0) - host.wallMs();
     if (held === undefined || leftMs <= 0) return undefined;
-    if (leftMs < SESSION_MS - DAY_MS) store.extendSession(hash, host.wallMs() + SESSION_MS);
+    if (leftMs < SESSION_MS - DAY_MS) this.attempt(() => store.extendSession(hash, host.wallMs() + SESSION_MS));
     return store.account(held.user);
   }
 
