@@ -182,6 +182,22 @@ const ERRORS: readonly { name: string; args: string[]; sentence: RegExp }[] = [
     sentence: /--rates encodes one source at each rate/,
   },
   { name: "no such file", args: ["broadcast", "bob-tv", "nothing.ts"], sentence: /There is no file nothing\.ts\./ },
+  { name: "a folder", args: ["broadcast", "bob-tv", "/tmp"], sentence: /\/tmp is a folder: name a file in it\./ },
+  {
+    name: "a URL without an address",
+    args: ["broadcast", "bob-tv", "udp://nonsense"],
+    sentence: /udp:\/\/nonsense names no address and port, as udp:\/\/127\.0\.0\.1:5000/,
+  },
+  {
+    name: "a port that there is not",
+    args: ["broadcast", "bob-tv", "udp://127.0.0.1:99999"],
+    sentence: /udp:\/\/127\.0\.0\.1:99999 names no address and port/,
+  },
+  {
+    name: "a device without a picture",
+    args: ["broadcast", "bob-tv", "/dev/zero"],
+    sentence: /\/dev\/zero (cannot be|needs ffm)/,
+  },
   { name: "no such scenario", args: ["simulate", "nothing"], sentence: /There is no scenario nothing\. There are: first-light/ },
 ];
 suite("errors", { concurrency: 4 }, () => {
@@ -194,6 +210,34 @@ suite("errors", { concurrency: 4 }, () => {
       assert.equal(program.out, "");
     });
   }
+});
+
+const MISUSES: readonly { args: string[]; sentence: string }[] = [
+  {
+    args: ["watch", "news", "--rate", "fast"],
+    sentence: "option '--rate <kbit/s>' argument 'fast' is invalid. Give a whole number from 64 to 20000.",
+  },
+  {
+    args: ["broadcast", "bob-tv", CLIP, "--rates", "2000,2000"],
+    sentence:
+      "option '--rates <list>' argument '2000,2000' is invalid. Give each rate once, the highest first, e.g. 2000,800,300.",
+  },
+  { args: ["watch"], sentence: "missing required argument 'channel'" },
+  { args: ["wach"], sentence: "unknown command 'wach'\n(Did you mean watch?)" },
+];
+suite("misuse", { concurrency: 4 }, () => {
+  for (const { args, sentence } of MISUSES)
+    test(`${args.join(" ")} is answered by a sentence, where to find more, and exit code 2`, async () => {
+      const program = bench.sipcast(...args);
+      assert.deepEqual([await program.exit(), program.out], [2, ""]);
+      assert.equal(program.err, `sipcast: ${sentence}\nsipcast --help, or sipcast COMMAND --help, tells what there is.\n`);
+    });
+});
+
+test("broadcast -: what is no transport stream is said, and goes off air", async () => {
+  const broadcast = bench.run("sh", "-c", "exec bin/sipcast broadcast bob-tv - < /dev/urandom");
+  assert.equal(await broadcast.exit(), 1);
+  assert.match(broadcast.err, /^sipcast: Standard input is no MPEG transport stream\.$/m);
 });
 
 test("watch: a DS that cannot register anybody at the moment is asked again (RFC 5626 §4.5)", async (t) => {

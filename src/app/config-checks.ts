@@ -5,9 +5,10 @@ import { topologyFaults } from "#broker/index.ts";
 import { isWildcard } from "#host/addresses.ts";
 import { type Address, showAddress } from "#host/host.ts";
 import { Placement } from "#registration/index.ts";
-import { brokerOfEdge, childrenOf, databaseOf, edgeCopsOf, natsOf, pemOf, topologyOf, unicastPortsOf } from "./config.ts";
+import { brokerOfEdge, childrenOf, databaseOf, edgeCopsOf, natsOf, topologyOf, unicastPortsOf } from "./config.ts";
 import { type Config, MAIN } from "./config-schema.ts";
 import { OPERATOR_KEY } from "./data-folder.ts";
+import { readFile } from "./files.ts";
 
 /** Something wrong, and the path of the value that is. */
 interface Finding {
@@ -192,20 +193,27 @@ function machines({ overlay: { nats }, data, domain }: Config): Finding[] {
   const { cert, key: privateKey } = nats.tls;
   if ((cert === undefined) !== (privateKey === undefined))
     findings.push({ path: `${path}.tls`, message: "cert and key need one another" });
-  const unreadable = faultOf(() => natsOf(nats, domain));
-  if (unreadable !== undefined) findings.push({ path, message: unreadable });
-  return findings;
+  const { nkey, tls } = nats;
+  const missing = unreadable(path, { nkey, "tls.ca": tls.ca, "tls.cert": tls.cert, "tls.key": tls.key });
+  const unusable = missing.length > 0 ? undefined : faultOf(() => natsOf(nats, domain));
+  return [...findings, ...missing, ...(unusable === undefined ? [] : [{ path: `${path}.nkey`, message: unusable }])];
+}
+/** Of those files, named by their keys, what cannot be read. */
+function unreadable(path: string, files: Readonly<Record<string, string | undefined>>): Finding[] {
+  return Object.entries(files).flatMap(([key, file]) => {
+    const message = file === undefined ? undefined : faultOf(() => readFile(file));
+    return message === undefined ? [] : [{ path: `${path}.${key}`, message }];
+  });
 }
 
 function certificates({ ds }: Config): Finding[] {
   return ds.flatMap(({ udp, tcp, tls, wss, peers, certificate }, at) => {
     const path = `ds[${at}]`;
-    const unreadable = certificate && faultOf(() => pemOf(certificate));
     return [
       ...((tls || wss) && !certificate ? [{ path, message: "tls and wss need a certificate" }] : []),
       ...({ udp, tcp, tls }[peers] ? [] : [{ path: `${path}.peers`, message: `it has no ${peers}` }]),
       ...(tcp && tcp.port !== udp.port ? [{ path: `${path}.tcp`, message: `its port must be that of udp, ${udp.port}` }] : []),
-      ...(unreadable === undefined ? [] : [{ path: `${path}.certificate`, message: unreadable }]),
+      ...unreadable(`${path}.certificate`, { ...certificate }),
     ];
   });
 }

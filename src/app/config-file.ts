@@ -1,22 +1,14 @@
-import { readFileSync } from "node:fs";
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type Scalar } from "yaml";
 import { type ConfigFault, type ConfigNode, overrideConfig, type ParsedConfig, type Place, parseConfig } from "#base/config.ts";
 import { CONFIG_SCHEMA, type Config } from "./config-schema.ts";
-import { UsageError } from "./console.ts";
+import { readText } from "./files.ts";
 
 /** `SIPCAST__LOG__LEVEL=debug` stands for `log.level: debug`, `SIPCAST__WEB__0__LISTEN=…` for that of the first `web`. */
 const VARIABLE = /^SIPCAST__(.+)$/;
 
-/** Reads a configuration file and what the environment says otherwise. Throws a `UsageError` where there is no file. */
+/** Reads a configuration file and what the environment says otherwise. Throws a `UsageError` where the file cannot be read. */
 export function readConfigFile(file: string, environment: NodeJS.ProcessEnv = process.env): ParsedConfig<Config> {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new UsageError(code === "ENOENT" ? `There is no file ${file}.` : `Cannot read ${file}: ${message}`);
-  }
-  return readConfig(text, environment);
+  return readConfig(readText(file), environment);
 }
 
 export function readConfig(text: string, environment: NodeJS.ProcessEnv): ParsedConfig<Config> {
@@ -47,18 +39,28 @@ function readYaml(text: string): { readonly node: ConfigNode; readonly faults: r
     const { line, col } = lineCounter.linePos(offset);
     return { line, column: col };
   };
-  const faults = document.errors.map(({ pos, message }) => ({ place: at(pos[0]), message }));
-  const convert = (node: unknown): ConfigNode => {
-    const resolved = isAlias(node) ? node.resolve(document) : (node as Node | null | undefined);
+  const faults = document.errors.map(({ pos, message }): ConfigFault => ({ place: at(pos[0]), message }));
+  const resolve = (node: unknown, within: readonly unknown[]): unknown => {
+    if (!isAlias(node)) return node;
+    const named = node.resolve(document);
+    if (named !== undefined && !within.includes(named)) return named;
+    const fault = named === undefined ? "names nothing that stands before it" : "stands in what it names itself";
+    faults.push({ place: at(node.range?.[0] ?? 0), message: `*${node.source} ${fault}` });
+    return undefined;
+  };
+  /** `within`: the nodes around this one. */
+  const convert = (node: unknown, within: readonly unknown[] = []): ConfigNode => {
+    const resolved = resolve(node, within);
     const place = at((node as Node | null)?.range?.[0] ?? 0);
+    const inside = [...within, resolved];
     if (isMap(resolved)) {
       const entries = resolved.items.map(({ key, value }) => {
         const name = isScalar(key) ? String(key.value) : String(key);
-        return [name, { place: at((key as Scalar).range?.[0] ?? 0), node: convert(value) }] as const;
+        return [name, { place: at((key as Scalar).range?.[0] ?? 0), node: convert(value, inside) }] as const;
       });
       return { kind: "map", place, entries: new Map(entries) };
     }
-    if (isSeq(resolved)) return { kind: "list", place, items: resolved.items.map(convert) };
+    if (isSeq(resolved)) return { kind: "list", place, items: resolved.items.map((item) => convert(item, inside)) };
     const value = isScalar(resolved) ? resolved.value : null;
     const isPlain = typeof value === "string" || typeof value === "number" || typeof value === "boolean";
     return { kind: "scalar", place, value: isPlain ? value : null };

@@ -123,7 +123,10 @@ const CASES: { name: string; text: string; wants: (string | RegExp)[] }[] = [
   {
     name: "a certificate that cannot be read",
     text: changed("    edge: edge1", "    tls: 127.0.0.1:5099\n    certificate: { cert: /none, key: /none }\n    edge: edge1"),
-    wants: [/ds\[0\]\.certificate: ENOENT/],
+    wants: [
+      /:9:26: ds\[0\]\.certificate\.cert: There is no file \/none\.$/,
+      /:9:38: ds\[0\]\.certificate\.key: There is no file \/none\.$/,
+    ],
   },
   {
     name: "DSs that are to come by what is not there",
@@ -166,13 +169,29 @@ const CASES: { name: string; text: string; wants: (string | RegExp)[] }[] = [
     wants: [
       /overlay\.nats: data is missing: all machines share the operator\.key in it/,
       /overlay\.nats\.tls: cert and key need one another$/,
-      /overlay\.nats: ENOENT.*'\/none'$/,
+      /:80: overlay\.nats\.nkey: There is no file \/none\.$/,
+      /:52: overlay\.nats\.tls\.ca: There is no file \/none\.$/,
+      /:65: overlay\.nats\.tls\.cert: There is no file \/none\.$/,
     ],
   },
   {
     name: "a folder of data without the operator key",
     text: `data: /none\n${GOOD}overlay: { nats: { servers: [10.0.0.1], tls: { ca: /none }, nkey: /none } }\n`,
-    wants: [/overlay\.nats: there is no \/none\/operator\.key: all machines share that of sipcast init/, /ENOENT/],
+    wants: [
+      /overlay\.nats: there is no \/none\/operator\.key: all machines share that of sipcast init/,
+      /no file \/none\.$/,
+      /no file/,
+    ],
+  },
+  {
+    name: "YAML that stands in itself, and a name that nothing has",
+    text: `${GOOD}data: &a [*a]\norigins: [*b]\n`,
+    wants: [
+      /^f\.yaml:\d+:11: \*a stands in what it names itself$/,
+      /data is a list/,
+      /^f\.yaml:\d+:11: \*b names nothing that stands before it$/,
+      /origins\[0\] is empty/,
+    ],
   },
   { name: "nothing to run", text: "domain: tv.example", wants: ["f.yaml:1:1: no role is configured: nothing would run"] },
 ];
@@ -215,7 +234,7 @@ test("with NATS a file may have a second site alone, and the first may name it",
   assert.deepEqual([faultsOf(first), faultsOf(second)], [[], []]);
   const { webs } = planOf(readConfig(first, {}).value, []);
   assert.deepEqual(webs[0]?.sip, { ds1: "127.0.0.1:5061", ds2: "10.0.0.2:5071" });
-  assert.match(faultsOf(machines(t, "SX").second).join(), /overlay\.nats: .*nkey has no seed of a user's nkey/);
+  assert.match(faultsOf(machines(t, "SX").second).join(), /overlay\.nats\.nkey: .*nkey has no seed of a user's nkey/);
 });
 
 test("the plan of one process has its roles, which know those of the others", () => {

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import path from "node:path";
 import { BridgeMembers } from "#edge/linux/bridge.ts";
 import { type Address, showAddress } from "#host/host.ts";
@@ -6,6 +5,7 @@ import type { NatsOptions } from "#overlay/carriers/nats.ts";
 import type { Named, OperatorPlan } from "#roles/operator.ts";
 import type { BrokerConfig, DsConfig, EdgeConfig, RegistrationConfig, WebConfig } from "#roles/types.ts";
 import { type Config, MAIN } from "./config-schema.ts";
+import { readText } from "./files.ts";
 
 /** Every role of one process, in the words of the roles. */
 export interface ProcessPlan extends OperatorPlan {
@@ -104,17 +104,16 @@ const sealOf = ({ copsIntegrity }: Config): Pick<BrokerConfig, "integrity"> =>
 
 /** Throws where a file cannot be read: whoever reports faults has tried. */
 export function pemOf({ cert, key, ca }: Certificate): NonNullable<DsConfig["certificate"]> {
-  return { cert: pem(cert), key: pem(key), ...(ca !== undefined && { ca: pem(ca) }) };
+  return { cert: readText(cert), key: readText(key), ...(ca !== undefined && { ca: readText(ca) }) };
 }
-const pem = (file: string): string => readFileSync(file, "utf8");
 
 /** How this operator's processes reach one another by NATS. Throws for a file that cannot be read, or is not what it should be. */
 export function natsOf({ servers, tls, nkey }: Nats, domain: string): Omit<NatsOptions, "log"> {
-  const nkeySeed = readFileSync(nkey, "utf8").trim();
+  const nkeySeed = readText(nkey).trim();
   if (!USER_SEED.test(nkeySeed)) throw new Error(`${nkey} has no seed of a user's nkey: one line, "SU" and 56 more`);
   return {
     servers,
-    tls: { ca: pem(tls.ca), ...(tls.cert && { cert: pem(tls.cert) }), ...(tls.key && { key: pem(tls.key) }) },
+    tls: { ca: readText(tls.ca), ...(tls.cert && { cert: readText(tls.cert) }), ...(tls.key && { key: readText(tls.key) }) },
     nkeySeed,
     operator: domain,
   };

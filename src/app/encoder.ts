@@ -7,7 +7,7 @@ const AUDIO_KBPS = 96;
 /** Of the reserved rate: tables, headers and peaks need the rest. */
 const PAYLOAD_SHARE = 0.85;
 const KEY_FRAME_EVERY = 25; // frames
-const LAST_WORDS = 400; // characters of ffmpeg's that are repeated
+const LAST_WORDS = 400; // characters
 /** File descriptors of ffmpeg's: of its first output, of its words, and of each further output. */
 const [FIRST_FD, WORDS_FD, NEXT_FD] = [1, 2, 3];
 
@@ -50,7 +50,7 @@ export class Encoder {
     outputOf(ffmpeg, WORDS_FD)
       .setEncoding("utf8")
       .on("data", (text: string) => {
-        words = (words + text).slice(-LAST_WORDS);
+        words = lastWords(words + text);
       });
     ffmpeg.once("error", (error) => {
       words = error.message;
@@ -63,6 +63,9 @@ export class Encoder {
     return ffmpeg;
   }
 }
+
+/** Of what ffmpeg said, as much as is repeated. */
+export const lastWords = (said: string): string => said.slice(-LAST_WORDS);
 
 const fdOf = (output: number): number => (output === 0 ? FIRST_FD : NEXT_FD + output - 1);
 const outputOf = ({ stdio }: ChildProcess, fd: number): Readable => stdio[fd] as Readable; // `pipe`, of the child's to write

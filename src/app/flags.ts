@@ -14,7 +14,12 @@ export const whole =
 export const seed = whole(0, 2 ** 31 - 1);
 /** kbit/s. */
 export const rate = whole(64, 20_000);
-export const rateList = (text: string): number[] => text.split(",").map(rate);
+export function rateList(text: string): number[] {
+  const rates = text.split(",").map(rate);
+  const isDescending = rates.every((kbps, at) => at === 0 || kbps < (rates[at - 1] ?? 0));
+  if (!isDescending) throw new InvalidArgumentError("Give each rate once, the highest first, e.g. 2000,800,300.");
+  return rates;
+}
 
 const TRANSPORTS = ["udp", "tcp", "tls"] as const;
 const DIGESTS = ["SHA-256", "MD5"] as const;

@@ -1,9 +1,9 @@
 import dgram from "node:dgram";
-import { readFileSync } from "node:fs";
 import type { Identity } from "#client/agents.ts";
 import { readAddress } from "#host/addresses.ts";
 import { UsageError } from "./console.ts";
 import { findDemo } from "./demo-state.ts";
+import { readText } from "./files.ts";
 
 /** How a client command was told who it is and where its DS is. */
 export interface ClientFlags {
@@ -37,12 +37,7 @@ export async function identify(flags: ClientFlags, channel: string, who: "owner"
 
 function transportOf({ transport, ca }: ClientFlags): NonNullable<Identity["by"]> {
   if (ca !== undefined && transport !== "tls") throw new UsageError("--ca is for --transport tls.");
-  if (transport !== "tls" || ca === undefined) return { transport };
-  try {
-    return { transport, ca: readFileSync(ca, "utf8") };
-  } catch (error) {
-    throw new UsageError(`Cannot read ${ca}: ${(error as Error).message}`);
-  }
+  return { transport, ...(ca !== undefined && { ca: readText(ca) }) };
 }
 
 function dsAddress(text: string): Identity["ds"] {

@@ -2,6 +2,7 @@
 import { isIP } from "node:net";
 import path from "node:path";
 import { nkeys } from "@nats-io/transport-node";
+import { showAddress } from "#host/host.ts";
 
 const CLIENT_PORT = 4_222;
 const ROUTE_PORT = 6_222;
@@ -9,7 +10,6 @@ const SEED = "nats.nkey";
 
 /** Name of a server, and of its files, by its place in the list of hosts. */
 export const natsId = (at: number): string => `nats${at + 1}`;
-const authority = (host: string, port: number): string => `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
 
 /** The seed that all processes share, and a configuration of nats-server a host; certificates beside them have its name. */
 export function natsFiles(folder: string, domain: string, hosts: readonly string[]): ReadonlyMap<string, string> {
@@ -23,10 +23,12 @@ export function natsFiles(folder: string, domain: string, hosts: readonly string
 function confOf(folder: string, domain: string, hosts: readonly string[], at: number, user: string): string {
   const id = natsId(at);
   const host = hosts[at] ?? "";
-  const listen = (port: number): string => `"${isIP(host) ? authority(host, port) : `0.0.0.0:${port}`}"`;
+  const listen = (port: number): string => `"${isIP(host) ? showAddress({ host, port }) : `0.0.0.0:${port}`}"`;
   const file = (name: string): string => JSON.stringify(path.join(folder, name));
   const tls = `tls { cert_file: ${file(`${id}.pem`)}, key_file: ${file(`${id}.key`)}, ca_file: ${file("ca.pem")}, timeout: 5 }`;
-  const routes = hosts.filter((other) => other !== host).map((other) => `"nats://${authority(other, ROUTE_PORT)}"`);
+  const routes = hosts
+    .filter((other) => other !== host)
+    .map((other) => `"nats://${showAddress({ host: other, port: ROUTE_PORT })}"`);
   return `# nats-server -c ${path.join(folder, `${id}.conf`)}
 server_name: "${id}"
 listen: ${listen(CLIENT_PORT)}
@@ -54,7 +56,7 @@ export function natsAdvice(folder: string, hosts: readonly string[]): readonly s
     `2. Bring ${SEED} and ca.pem to every machine that has roles, and say there:`,
     "     overlay:",
     "       nats:",
-    `         servers: [${hosts.map((host) => JSON.stringify(authority(host, CLIENT_PORT))).join(", ")}]   # the nearest first`,
+    `         servers: [${hosts.map((host) => JSON.stringify(showAddress({ host, port: CLIENT_PORT }))).join(", ")}]   # the nearest first`,
     `         tls: { ca: ${path.join(folder, "ca.pem")} }`,
     `         nkey: ${path.join(folder, SEED)}`,
     "3. Give each machine a file with its own roles alone: sipcast check tells what is missing.",

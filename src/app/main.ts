@@ -4,12 +4,15 @@ import { UsageError } from "./console.ts";
 import { addressText, clientOptions, configOptions, digestList, logOptions, rate, rateList, seed, whole } from "./flags.ts";
 import { VERSION } from "./version.ts";
 
+const MISUSED = 2;
 // Each command loads what it needs once it is given.
 const program = new Command("sipcast")
   .description("Live television on an operator's own network")
   .enablePositionalOptions() // `simulate faults` has a --seed of its own
   .version(VERSION, "--version", "print the version")
-  .showHelpAfterError()
+  .showHelpAfterError("sipcast --help, or sipcast COMMAND --help, tells what there is.")
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "sipcast: ")) })
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : MISUSED))
   .addHelpText(
     "after",
     `
@@ -20,7 +23,7 @@ Examples:
   sipcast init keys --domain tv.example
   sipcast serve --config FILE
 
-Exit codes: 0, it did what it was told; 1, it did not, and says why on standard error.`,
+Exit codes: 0, it did what it was told; 1, it did not, and says why on standard error; 2, what it was told makes no sense.`,
   );
 
 program.commandsGroup("To try it, and for people:");

@@ -1,12 +1,15 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { LIMITS } from "#base/limits.ts";
-import type { Feed, LiveFeed, Rendition } from "#client/agents.ts";
+import type { Feed, Rendition } from "#client/agents.ts";
+import { readAddress } from "#host/addresses.ts";
 import type { Address, Host } from "#host/host.ts";
-import { parseRtp, readClip } from "#media/index.ts";
-import { readClipFile, readFile } from "./clip-file.ts";
+import { readClip } from "#media/index.ts";
+import { readClipFile } from "./clip-file.ts";
 import { UsageError } from "./console.ts";
-import { Encoder } from "./encoder.ts";
+import { Encoder, lastWords } from "./encoder.ts";
+import { readFile } from "./files.ts";
+import { fromStdin, fromUdp } from "./live-feed.ts";
 
 /** Something to broadcast. */
 export interface Source extends Rendition {
@@ -20,7 +23,6 @@ export interface SourceRates {
 }
 
 const DEFAULT_KBPS = 1_000;
-const LAST_WORDS = 400; // characters of ffmpeg's that are repeated
 
 /**
  * Opens what `sipcast broadcast` was told to send, a source for each rendition or one that is encoded at several rates. `-`
@@ -43,24 +45,33 @@ function openSource(named: string, host: Host, rate: number | undefined): Source
   const [, source = named, ownRate] = /^(.+)@(\d{2,5})$/.exec(named) ?? [];
   const kbps = ownRate === undefined ? rate : Number(ownRate);
   if (source === "-") return { feed: fromStdin(), kbps, about: "standard input" };
-  const udp = /^udp:\/\/@?([\d.]+):(\d{1,5})$/.exec(source);
-  if (udp) return { feed: fromUdp(host, { host: udp[1] ?? "", port: Number(udp[2]) }), kbps, about: source };
+  const udp = udpAddress(source);
+  if (udp) return { feed: fromUdp(host, udp), kbps, about: source };
   const hasFile = isFile(source);
   if (hasFile && (readClip(readFile(source)).status === "ok" || !hasFfmpeg())) return { ...clipSource(source), kbps };
   return encode(source, hasFile, [kbps ?? DEFAULT_KBPS]).map((feed) => ({ feed, kbps, about: `${source} ${BY_FFMPEG}` }));
 }
 
+/** Throws for a URL that names no address. */
+function udpAddress(source: string): Address | undefined {
+  const [, text] = /^udp:\/\/@?(.*)$/i.exec(source) ?? [];
+  const address = readAddress(text ?? "");
+  if (text === undefined || address) return address;
+  throw new UsageError(`${source} names no address and port, as udp://127.0.0.1:5000 or udp://239.1.2.3:5000 does.`);
+}
+
 const BY_FFMPEG = "by ffmpeg, H.264 and AAC";
 function encode(source: string, hasFile: boolean, rates: readonly number[]): readonly Feed[] {
   if (!hasFfmpeg()) throw new UsageError(`${source} needs ffmpeg, which is not installed.`);
-  if (hasFile) probe(source);
+  if (hasFile || isDevice(source)) probe(source);
   return new Encoder(source, hasFile, rates).feeds;
 }
 /** Throws for what is neither a file nor for ffmpeg. */
 function isFile(source: string): boolean {
-  const hasFile = existsSync(source) && statSync(source).isFile();
-  if (!hasFile && !isForFfmpeg(source)) throw new UsageError(`There is no file ${source}.`);
-  return hasFile;
+  const found = existsSync(source) ? statSync(source) : undefined;
+  if (found?.isDirectory()) throw new UsageError(`${source} is a folder: name a file in it.`);
+  if (!found?.isFile() && !udpAddress(source) && !isForFfmpeg(source)) throw new UsageError(`There is no file ${source}.`);
+  return found?.isFile() ?? false;
 }
 const hasFfmpeg = (): boolean => spawnSync("ffmpeg", ["-version"], { stdio: "ignore" }).status === 0;
 
@@ -69,50 +80,12 @@ function clipSource(file: string): Source {
   const clip = readClipFile(file);
   return { feed: { kind: "clip", clip }, about: `${file}, ${Math.round(clip.kbps)} kbit/s, over and over` };
 }
-const isForFfmpeg = (source: string): boolean => /^[a-z][a-z0-9+.-]*:/i.test(source) || source.startsWith("/dev/");
+const isForFfmpeg = (source: string): boolean => /^[a-z][a-z0-9+.-]*:/i.test(source) || isDevice(source);
+const isDevice = (source: string): boolean => source.startsWith("/dev/");
 
-/** Finds out what is wrong with a file before the channel goes on air. */
-function probe(file: string): void {
-  const args = ["-nostdin", "-v", "error", "-i", file, "-t", "0.1", "-f", "null", "-"];
+/** Finds out what is wrong with a file or a device before the channel goes on air. */
+function probe(source: string): void {
+  const args = ["-nostdin", "-v", "error", "-i", source, "-t", "0.1", "-f", "null", "-"];
   const { status, stderr } = spawnSync("ffmpeg", args, { encoding: "utf8" });
-  if (status !== 0) throw new UsageError(`${file} cannot be broadcast. ${stderr.trim().slice(-LAST_WORDS)}`);
-}
-
-function fromStdin(): LiveFeed {
-  return {
-    kind: "live",
-    start(write, ended) {
-      process.stdin.on("data", write);
-      process.stdin.once("end", () => ended());
-      return () => {
-        process.stdin.off("data", write);
-        process.stdin.destroy();
-      };
-    },
-  };
-}
-
-/** A transport stream in datagrams, with or without RTP around it. */
-function fromUdp(host: Host, at: Address): LiveFeed {
-  const isGroup = Number(at.host.split(".")[0]) >= 224;
-  return {
-    kind: "live",
-    start(write, ended) {
-      const port = host.datagram(
-        { ...at, shared: isGroup },
-        {
-          bound: () => {
-            if (isGroup) port.join(at.host);
-          },
-          datagram: (bytes) => write(payloadOf(bytes)),
-          failed: (error) => ended(new UsageError(`Cannot receive from ${at.host}:${at.port}: ${error.message}`)),
-        },
-      );
-      return () => port.close();
-    },
-  };
-}
-function payloadOf(datagram: Uint8Array): Uint8Array {
-  const rtp = datagram[0] === 0x47 ? undefined : parseRtp(datagram);
-  return rtp?.status === "ok" ? rtp.value.payload : datagram;
+  if (status !== 0) throw new UsageError(`${source} cannot be broadcast. ${lastWords(stderr).trim()}`);
 }

@@ -272,6 +272,8 @@ export const LIMITS = {
   /** Streams that a capture follows, each way counted; the oldest is forgotten first. 1,000..1,000,000. */
   captureStreams: 10_000,
   // app
+  /** A live source that has brought so much, and no transport stream, is none. Octets, 16 KiB..16 MiB. */
+  liveSourceSyncBytes: 256 * 1024,
   /** A child process that ended is started again so much later: the least at first, twice as much each time. ms, 100..60,000. */
   processRestartLeastMs: 500,
   processRestartMostMs: 10_000,
