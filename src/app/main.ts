@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command, Option } from "commander";
-import { UsageError } from "./console.ts";
+import { endBy, say, UsageError } from "./console.ts";
 import { addressText, clientOptions, configOptions, digestList, logOptions, rate, rateList, seed, whole } from "./flags.ts";
 import { VERSION } from "./version.ts";
 
@@ -177,10 +177,11 @@ campaign("faults", "draw runs of people, servers and lines that fail from seeds,
 );
 campaign("tables", "the same for tables alone: what servers promised is found after crashes, lost disks and partitions");
 
+process.on("uncaughtException", endBy);
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`sipcast: ${error.message}\n`);
+  if (!(error instanceof UsageError)) endBy(error);
+  say(`sipcast: ${error.message}`);
   process.exitCode = 1;
 }

@@ -24,23 +24,25 @@ export async function runServe(flags: ServeFlags): Promise<void> {
   const { log } = running;
   const reload = (): void => reloaded(flags, config, running);
   process.on("SIGHUP", reload);
-  const stopped = untilStopped();
-  const missing = await Promise.race([running.servingWithin(EXPECTED_WITHIN_MS), stopped.then(() => [])]);
-  if (running.failures().length > 0) {
+  const ended = Promise.race([untilStopped(), running.unusable]);
+  const missing = await Promise.race([running.servingWithin(EXPECTED_WITHIN_MS), ended.then(() => undefined)]);
+  const failures = running.failures();
+  if (failures.length > 0) {
     await running.stop();
-    throw new UsageError(missing.join("\n"));
+    throw new UsageError(failures.join("\n"));
   }
-  if (missing.length === 0) log.info("serving", { config: flags.config });
-  else log.warn("not serving yet", { reasons: missing });
-  await stopped;
+  if (missing?.length === 0) log.info("serving", { config: flags.config });
+  else if (missing) log.warn("not serving yet", { reasons: missing });
+  const fault = await ended;
   process.off("SIGHUP", reload);
-  log.info("stopping");
+  log.info("stopping", fault === undefined ? {} : { fault });
   const giveUp = setTimeout(() => {
     log.error("stopped without all goodbyes");
     process.exit(1);
   }, config.stop.noticeMs + STOP_WITHIN_MS);
   await running.stop();
   clearTimeout(giveUp);
+  if (fault !== undefined) throw new UsageError(fault);
 }
 
 /** Takes over the log level and the origins; names what else has changed. A file with faults changes nothing. */

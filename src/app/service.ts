@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { nodeHost } from "#host/node/index.ts";
 import { type StatusPort, type StatusReport, statusServer } from "#http/index.ts";
 import { ChannelHub } from "#overlay/carriers/channel.ts";
@@ -25,6 +26,8 @@ export interface RunningService {
   readonly main: RunningProcess;
   /** Listeners that could not be had, in sentences. */
   failures(): readonly string[];
+  /** Resolves, with a sentence, when a process beside the main one finds that nothing can go on until somebody mends the disk. */
+  readonly unusable: Promise<string>;
   /** Waits until every role serves or a listener failed, no longer than that; answers why not, in sentences. */
   servingWithin(ms: number): Promise<readonly string[]>;
   /** What of a configuration may change while its roles run. */
@@ -43,7 +46,11 @@ export async function startService(config: Config, means: ServiceMeans): Promise
   const machines = nats && new NatsCarrier({ ...natsOf(nats, config.domain), log });
   const carrier = machines ?? new InProcessCarrier();
   const hub = new ChannelHub(carrier, nodeHost());
-  const children = new Children({ ...means, config, operatorKey }, log, (process) => hub.attach(ipcChannel(process)));
+  const unusable = Promise.withResolvers<string>();
+  const children = new Children(
+    { ...means, config, operatorKey },
+    { log, join: (process) => hub.attach(ipcChannel(process)), unusable: unusable.resolve },
+  );
   const whole = (own: OwnStatus) => statusOf(own, children);
   const main = await startProcess(config, {
     name: MAIN,
@@ -69,6 +76,7 @@ export async function startService(config: Config, means: ServiceMeans): Promise
     log,
     main,
     failures,
+    unusable: unusable.promise,
     servingWithin: (ms) => servingWithin(ms, failures, status.report),
     change: (origins, level) => {
       main.setOrigins(origins);
@@ -111,7 +119,7 @@ async function servingWithin(
   while (performance.now() < deadlineMs) {
     if (failures().length > 0) return failures();
     if (report().notReady.length === 0) return [];
-    await pause(POLL_MS);
+    await pause(POLL_MS, undefined, { ref: false }); // whoever stops meanwhile does not wait for it
   }
   return report().notReady;
 }
@@ -123,5 +131,3 @@ async function stopAll(main: RunningProcess, children: Children): Promise<void> 
   await children.stop("others");
   await main.close();
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

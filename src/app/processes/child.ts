@@ -10,6 +10,8 @@ export interface ChildGround {
   readonly log: Logger;
   /** Joins a new process of it to the overlay. */
   readonly join: (process: ChildProcess) => void;
+  /** It ended, and would end again until somebody mends what it keeps on the disk. */
+  readonly unusable: (sentence: string) => void;
 }
 
 const PROGRAM = path.join(import.meta.dirname, "program.ts");
@@ -30,6 +32,7 @@ export class Child {
   readonly #answers = new Map<number, (answer: MetricSamples) => void>();
   #process: ChildProcess | undefined;
   #report: ProcessReport | undefined;
+  #broken: Extract<Up, { readonly kind: "broken" }> | undefined;
   #change: Change | undefined;
   #startedMs = 0;
   #delayMs = 0;
@@ -47,10 +50,11 @@ export class Child {
     this.#process = child;
     this.#startedMs = performance.now();
     this.#report = undefined;
+    this.#broken = undefined;
     this.#ground.join(child);
     child.on("message", (message) => this.#heard(message as Up));
     child.on("error", (error) => this.#ground.log.error("process", { process: this.name, error }));
-    child.once("exit", (code, signal) => this.#ended(code ?? signal));
+    child.once("close", (code, signal) => this.#ended(code ?? signal));
     this.tell(this.#ground.start);
     if (this.#change) this.tell(this.#change);
   }
@@ -100,6 +104,9 @@ export class Child {
       case "answer":
         this.#answers.get(message.id)?.(message.answer);
         return;
+      case "broken":
+        this.#broken = message;
+        return;
       case "report":
         this.#report = message.report;
         // At the first start whoever started us gives up; later, ports may only have to become free.
@@ -114,9 +121,14 @@ export class Child {
       this.#stopped();
       return;
     }
+    if (this.#broken?.code === "unusable") {
+      this.#ground.unusable(`The process ${this.name}: ${this.#broken.message}`);
+      return;
+    }
     this.restarts++;
     this.#delayMs = restartDelayMs(this.#delayMs, performance.now() - this.#startedMs);
-    this.#ground.log.error("process ended", { process: this.name, how, againInMs: this.#delayMs });
+    const cause = this.#broken && { cause: this.#broken.message };
+    this.#ground.log.error("process ended", { process: this.name, how, ...cause, againInMs: this.#delayMs });
     this.#again = setTimeout(() => this.start(), this.#delayMs);
   }
 }

@@ -1,9 +1,7 @@
-import type { ChildProcess } from "node:child_process";
-import type { Logger } from "#base/log.ts";
 import { childrenOf } from "../config.ts";
 import type { LogLevel } from "../config-schema.ts";
 import type { MetricSamples } from "../metrics.ts";
-import { Child } from "./child.ts";
+import { Child, type ChildGround } from "./child.ts";
 import type { ProcessReport, Start } from "./messages.ts";
 
 /** All processes of a configuration beside the main one. */
@@ -12,9 +10,9 @@ export class Children {
   /** Names of those that have a DS: they hang up before anybody else goes. */
   readonly #serving: ReadonlySet<string>;
 
-  constructor(start: Omit<Start, "kind" | "name">, log: Logger, join: (process: ChildProcess) => void) {
+  constructor(start: Omit<Start, "kind" | "name">, ground: Omit<ChildGround, "start">) {
     const { config } = start;
-    this.#children = childrenOf(config).map((name) => new Child({ start: { ...start, kind: "start", name }, log, join }));
+    this.#children = childrenOf(config).map((name) => new Child({ ...ground, start: { ...start, kind: "start", name } }));
     this.#serving = new Set(config.ds.map(({ process }) => process));
   }
 

@@ -1,3 +1,4 @@
+import type { StorageError } from "#base/errors.ts";
 import type { StatusReport } from "#http/index.ts";
 import type { Config, LogFormat, LogLevel } from "../config-schema.ts";
 import type { MetricSamples } from "../metrics.ts";
@@ -34,4 +35,6 @@ export type Down =
 /** From a child. */
 export type Up =
   | { readonly kind: "answer"; readonly id: number; readonly answer: MetricSamples }
-  | { readonly kind: "report"; readonly report: ProcessReport };
+  | { readonly kind: "report"; readonly report: ProcessReport }
+  /** What it keeps on the disk fails it, and it ends. */
+  | { readonly kind: "broken"; readonly code: StorageError["code"]; readonly message: string };

@@ -1,8 +1,9 @@
 /** A process beside the main one: runs the roles that it is told, and goes when that one does. */
+import { StorageError } from "#base/errors.ts";
 import { ChannelCarrier } from "#overlay/carriers/channel.ts";
 import { ipcChannel } from "#overlay/carriers/ipc.ts";
 import { originsOf } from "../config.ts";
-import { say } from "../console.ts";
+import { endBy, say } from "../console.ts";
 import { logsIn } from "../data-folder.ts";
 import { createLogger, type LevelledLogger } from "../logger.ts";
 import { type RunningProcess, startProcess } from "../process.ts";
@@ -19,6 +20,11 @@ process.once("message", (message: Down) => {
 // What ends the main process of a terminal or a service comes here too: that one says when it is our turn.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => undefined);
 process.on("disconnect", () => process.exit(1));
+process.on("uncaughtException", (error) => {
+  if (!(error instanceof StorageError)) endBy(error);
+  const broken: Up = { kind: "broken", code: error.code, message: error.message };
+  process.send?.(broken, () => process.exit(1));
+});
 
 function obey({ name, config, operatorKey, log: { format, level }, trace }: Start): void {
   const log = createLogger(format, level, undefined, { process: name });
