@@ -1,5 +1,6 @@
 /** What several commands are told alike, and how the values of flags are read. */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { LIMITS } from "#base/limits.ts";
 import { readAddress } from "#host/addresses.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "./config-schema.ts";
 
@@ -13,7 +14,7 @@ export const whole =
   };
 export const seed = whole(0, 2 ** 31 - 1);
 /** kbit/s. */
-export const rate = whole(64, 20_000);
+export const rate = whole(LIMITS.wishLeastKbps, LIMITS.wishMostKbps);
 export function rateList(text: string): number[] {
   const rates = text.split(",").map(rate);
   const isDescending = rates.every((kbps, at) => at === 0 || kbps < (rates[at - 1] ?? 0));

@@ -52,6 +52,14 @@ const REFUSALS: { name: string; file: string; authorization?: string; status: nu
   { name: "a wrong device secret", file: "news.ts", authorization: basic("alice", "wrong"), status: 401, says: /not accepted/ },
   { name: "no such channel", file: "nosuch.ts", authorization: ALICE, status: 404, says: /no such channel/ },
   { name: "a channel off air", file: "bob-tv.ts", authorization: ALICE, status: 404, says: /off air/ },
+  { name: "a rate that is none", file: "news.ts?rate=fast", authorization: ALICE, status: 400, says: /rate as a whole number/ },
+  {
+    name: "a rate too low for it",
+    file: "news.ts?rate=64",
+    authorization: ALICE,
+    status: 503,
+    says: /no picture at so low a rate/,
+  },
   { name: "another file", file: "news.mp4", authorization: ALICE, status: 404, says: /CHANNEL\.ts/ },
 ];
 for (const { name, file, authorization, status, says } of REFUSALS)

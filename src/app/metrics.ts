@@ -239,6 +239,15 @@ const COMMON: readonly Metric[] = [
       [...refusedWebSockets].map(([status, count]): Sample => [{ web, status: String(status) }, count]),
     ),
   ),
+  metric(
+    "http_refused_connections_total",
+    ["web", "of"],
+    "Connections closed at once: too many of an address, or of all.",
+    ({ webs }) =>
+      webs().flatMap(([web, { refusedConnections }]) =>
+        Object.entries(refusedConnections).map(([of, count]): Sample => [{ web, of }, count]),
+      ),
+  ),
 ];
 
 const METRICS: readonly Metric[] = [...COMMON, ...SERVERS, ...EDGES, ...BROKERS];

@@ -252,6 +252,12 @@ export const LIMITS = {
   httpBodyBytes: 16 * 1024,
   /** Open TCP connections of one web server; further ones are closed at once. 100..100,000. */
   httpConnections: 10_000,
+  /** Of them, those of one address, or of one IPv6 /64; a reverse proxy is one address. 100..httpConnections. */
+  httpConnectionsPerAddress: 2_000,
+  /** A request whose head is not there by then, the connection's first included, is closed. ms, 1,000..httpRequestMs. */
+  httpHeadMs: 5_000,
+  /** The same of a whole request. ms, httpHeadMs..60,000. */
+  httpRequestMs: 10_000,
   /** Pages that hear of channel changes at the same time; more get 503 and ask now and then. 10..100,000. */
   eventListeners: 5_000,
   /** Octets that wait for one such page before it is closed. 64 KiB..16 MiB. */
@@ -271,6 +277,9 @@ export const LIMITS = {
   ladderFlows: 10_000,
   /** Streams that a capture follows, each way counted; the oldest is forgotten first. 1,000..1,000,000. */
   captureStreams: 10_000,
+  /** What may be asked for as a rate, in a command or a URL. kbit/s, 1..1,000; 1,000..1,000,000. */
+  wishLeastKbps: 64,
+  wishMostKbps: 20_000,
   // app
   /** A live source that has brought so much, and no transport stream, is none. Octets, 16 KiB..16 MiB. */
   liveSourceSyncBytes: 256 * 1024,

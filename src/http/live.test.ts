@@ -40,7 +40,7 @@ function web(net: SimNetwork, ds: string) {
   const live = new LiveStreams(ports, { domain: "sipcast.test", sip: { ds1: ds } });
   live.routes({ get: (_path: string, handler: typeof serve) => (serve = handler) } as unknown as FastifyInstance);
   /** Somebody's player asks for that file. */
-  const play = async (file: string, user: string, secret: string): Promise<Connection> => {
+  const play = async (file: string, user: string, secret: string, rate?: string | string[]): Promise<Connection> => {
     const raw = new Connection();
     const authorization = `Basic ${Buffer.from(`${user}:${secret}`).toString("base64")}`;
     const reply = {
@@ -53,7 +53,8 @@ function web(net: SimNetwork, ds: string) {
       type: () => reply,
       send: () => reply,
     };
-    await serve({ params: { file }, headers: { authorization } } as unknown as FastifyRequest, reply as unknown as FastifyReply);
+    const request = { params: { file }, query: { rate }, headers: { authorization } };
+    await serve(request as unknown as FastifyRequest, reply as unknown as FastifyReply);
     return raw;
   };
   return { live, play };
@@ -90,3 +91,36 @@ test("/live: a player that leaves more than liveQueuedBytes unread is let go, an
   assert.ok(connection.destroyed);
   assert.deepEqual(w.held().brokers, []);
 });
+
+test("/live: ?rate= is the rate that is wished: the best that fits is reserved [B8], if any does (PROTOCOL §3, §4)", () =>
+  watchesAt([
+    ["900", 200, 800],
+    ["300", 200, 300],
+    [undefined, 200, 2_000],
+    [`${LIMITS.wishLeastKbps}`, 503, undefined],
+    [`${LIMITS.wishMostKbps}`, 200, 2_000],
+  ]));
+test("/live: a rate that is none is answered 400 (wishLeastKbps, wishMostKbps)", () =>
+  watchesAt(
+    ["", "fast", "1e3", "-300", "300.5", `${LIMITS.wishLeastKbps - 1}`, `${LIMITS.wishMostKbps + 1}`, ["300", "800"]].map(
+      (rate) => [rate, 400, undefined] as const,
+    ),
+  ));
+/** Alice's player asks for a channel of three renditions with each of those rates in turn: its status, and what is reserved. */
+async function watchesAt(
+  rows: readonly (readonly [rate: string | string[] | undefined, status: number, kbps: number | undefined])[],
+): Promise<void> {
+  const net = simNetwork(1);
+  const w = new World(net, { sites: 1 });
+  w.broadcaster("bob", 1, [2_000, 800, 300]).goLive("bob-tv");
+  const { ds, deviceSecret } = w.signUp("alice", 1);
+  w.run(2_000);
+  const { play } = web(net, `${ds.host}:5061`);
+  for (const [rate, status, kbps] of rows) {
+    const connection = await play("bob-tv.ts", "alice", deviceSecret, rate);
+    w.run(2_000);
+    assert.deepEqual([connection.status, w.held().brokers[0]?.kbps], [status, kbps], `rate ${rate}`);
+    connection.destroy();
+    w.run(2_000);
+  }
+}

@@ -1,13 +1,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { LIMITS } from "#base/limits.ts";
 import { mintUserToken, USER_TOKEN_COOKIE } from "#base/user-token.ts";
-import { webSocketOffer } from "#client/descriptions.ts";
+import { channelUri, webSocketOffer } from "#client/descriptions.ts";
 import { sentence } from "#client/sentences.ts";
 import { Viewer, type ViewerState } from "#client/viewer.ts";
 import type { BrowserHost, MessagePort } from "#host/host.ts";
 import type { Account } from "#registration/types.ts";
 import type { WebConfig } from "#roles/types.ts";
 import { type Credentials, UserAgent, type UserAgentUser, WsUplink } from "#sip/ua.ts";
+import type { SipUri } from "#sip/wire/message.ts";
 import type { Answer } from "./registration.ts";
 
 export interface LivePorts {
@@ -23,13 +24,21 @@ interface Holder {
   readonly credentials?: Credentials;
 }
 
+interface Asked {
+  readonly Params: { readonly file: string };
+  readonly Querystring: { readonly rate?: string | readonly string[] };
+}
+const { wishLeastKbps, wishMostKbps } = LIMITS;
+const HOW = "Ask for /live/CHANNEL.ts, or /live/CHANNEL.ts?rate=KBPS for the best picture of at most that rate.";
+const BAD_RATE = `Give rate as a whole number of kbit/s from ${wishLeastKbps} to ${wishMostKbps}.`;
+
 /** HTTP status of a session that SIP refused; 503 for whatever else. */
 const STATUS: Readonly<Record<number, number>> = { 401: 401, 403: 403, 404: 404, 480: 404, 486: 503, 488: 503, 504: 504 };
 const CHALLENGE = 'Basic realm="sipcast", charset="UTF-8"';
 
 /**
- * `/live/CHANNEL.ts`: a channel as MPEG-TS over HTTP, for VLC, ffmpeg and whatever else has no SIP. Behind each connection
- * stands a viewer agent with a normal SIP session (PROTOCOL §3): nothing is delivered without a reservation, and closing
+ * `/live/CHANNEL.ts`: a channel as MPEG-TS over HTTP, for VLC, ffmpeg and whatever else has no SIP; `?rate=KBPS` as on the URI of
+ * a channel (PROTOCOL §3). Behind each connection stands a viewer agent with a normal SIP session (PROTOCOL §3): nothing is delivered without a reservation, and closing
  * the connection sends BYE.
  */
 export class LiveStreams {
@@ -48,20 +57,24 @@ export class LiveStreams {
   }
 
   routes(app: FastifyInstance): void {
-    app.get<{ Params: { file: string } }>("/live/:file", (request, reply) => this.#serve(request, reply, request.params.file));
+    app.get<Asked>("/live/:file", (request, reply) => this.#serve(request, reply));
   }
   close(): void {
     for (const stream of this.#open) stream.stop();
   }
 
-  async #serve(request: FastifyRequest, reply: FastifyReply, file: string): Promise<unknown> {
-    const channel = /^([^/]+)\.ts$/.exec(file)?.[1];
-    if (channel === undefined) return reply.code(404).type("text/plain").send("Ask for /live/CHANNEL.ts\n");
+  async #serve(request: FastifyRequest<Asked>, reply: FastifyReply): Promise<unknown> {
+    const channel = /^([^/]+)\.ts$/.exec(request.params.file)?.[1];
+    if (channel === undefined) return refuse(reply, 404, HOW);
+    const { rate } = request.query;
+    const kbps = rate === undefined ? undefined : Number(/^\d{1,9}$/.exec(String(rate))?.[0]);
+    if (kbps !== undefined && !(kbps >= wishLeastKbps && kbps <= wishMostKbps)) return refuse(reply, 400, BAD_RATE);
     const holder = await this.#holder(request);
     if (holder === undefined) return refuse(reply, 401, "Sign in, or give your name and a device secret.");
     if (this.#open.size >= LIMITS.liveStreams) return refuse(reply, 503, sentence(503));
     reply.hijack();
-    const stream = new LiveStream(this.#ports, this.#agentOf(holder), reply, () => this.#open.delete(stream));
+    const uri = channelUri(channel, this.#config.domain, kbps);
+    const stream = new LiveStream(this.#ports, uri, this.#agentOf(holder), reply, () => this.#open.delete(stream));
     this.#open.add(stream);
     stream.watch(channel);
     return reply;
@@ -101,12 +114,19 @@ class LiveStream {
   #media: MessagePort | undefined;
   #isOver = false;
 
-  constructor(ports: LivePorts, agentFor: (told: UserAgentUser) => UserAgent, reply: FastifyReply, ended: () => void) {
+  /** `uri`: of the channel, with the rate that is wished. */
+  constructor(
+    ports: LivePorts,
+    uri: SipUri,
+    agentFor: (told: UserAgentUser) => UserAgent,
+    reply: FastifyReply,
+    ended: () => void,
+  ) {
     this.#ports = ports;
     this.#reply = reply;
     this.#ended = ended;
     this.#viewer = new Viewer({
-      invite: ({ channel }, body) => this.#agent.invite({ to: channel, ...(body && { body }) }),
+      invite: (_wish, body) => this.#agent.invite({ to: uri, ...(body && { body }) }),
       calls: { ack: (call, body) => this.#agent.calls.ack(call, body), end: (call) => this.#agent.calls.end(call) },
       clock: ports.host,
       offer: () => webSocketOffer(ports.host, false),

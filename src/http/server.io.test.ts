@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -15,6 +15,7 @@ import { nodeHost } from "#host/node/index.ts";
 import { copiedTo, InProcessCarrier, OverlayNode } from "#overlay/index.ts";
 import { FAULTS } from "#registration/types.ts";
 import type { OnAir } from "#tv/types.ts";
+import { Connections } from "./connections.ts";
 import { WebSocketProxy } from "./proxy.ts";
 import { webServer } from "./server.ts";
 
@@ -175,8 +176,45 @@ test("proxy: at its limit a WebSocket gets 503, and is taken again when one has 
   front.close();
 });
 
-test("the server takes so many connections and no more (httpConnections)", () => {
-  assert.equal(app.server.maxConnections, LIMITS.httpConnections);
+const ended = (socket: Socket) =>
+  new Promise<number>((done) => {
+    socket.on("error", () => undefined).resume();
+    socket.once("close", () => done(performance.now()));
+  });
+
+test("connections above an address's share are closed at once, those of others are not", async () => {
+  const front = createHttpServer((_request, response) => response.end());
+  const connections = Connections.guard(front, 2);
+  await listening(front);
+  const { port } = front.address() as AddressInfo;
+  const [first, second, third] = [1, 2, 3].map(() => connect(port, "127.0.0.1"));
+  assert.ok(first && second && third);
+  await ended(third);
+  assert.deepEqual(connections.refused, { address: 1, all: 0 });
+  const other = connect({ port, host: "127.0.0.1", localAddress: "127.0.0.2" });
+  assert.match(await answered(other), /^HTTP\/1\.1 200 /);
+  first.end();
+  await ended(first);
+  assert.match(await answered(connect(port, "127.0.0.1")), /^HTTP\/1\.1 200 /);
+  front.closeAllConnections();
+  front.close();
+});
+function answered(socket: Socket): Promise<string> {
+  socket.write("GET / HTTP/1.1\r\nHost: tv.example\r\nConnection: close\r\n\r\n");
+  return new Promise((done) => socket.once("data", (octets) => done(octets.toString())));
+}
+
+test("a connection that says nothing, or only half a head, is closed soon (httpHeadMs)", async () => {
+  const openedMs = performance.now();
+  const { hostname, port } = new URL(`http://${at}`);
+  const [silent, slow] = [connect(Number(port), hostname), connect(Number(port), hostname)];
+  slow.write("GET / HTTP/1.1\r\nHost:");
+  for (const endMs of await Promise.all([ended(silent), ended(slow)]))
+    assert.ok(endMs - openedMs < LIMITS.httpHeadMs + 2_500, `closed after ${endMs - openedMs} ms`);
+});
+
+test("the server takes so many connections and no more, and waits so long for a request (httpConnections, httpRequestMs)", () => {
+  assert.deepEqual([app.server.maxConnections, app.server.requestTimeout], [LIMITS.httpConnections, LIMITS.httpRequestMs]);
 });
 
 test("page: served fresh, its hashed assets for ever; nothing outside its folder", async () => {

@@ -9,6 +9,7 @@ import type { Account } from "#registration/types.ts";
 import type { RoleContext, WebConfig } from "#roles/types.ts";
 import type { ApiFailure } from "./api.ts";
 import { apiRoutes, SESSION_COOKIE } from "./api-routes.ts";
+import { type ConnectionRefusal, Connections } from "./connections.ts";
 import { EventStream } from "./events.ts";
 import { Guide } from "./guide.ts";
 import { LiveStreams } from "./live.ts";
@@ -30,12 +31,14 @@ export interface HttpCounts {
   readonly proxiedWebSockets: number;
   /** Handshakes not passed on, by HTTP status. */
   readonly refusedWebSockets: ReadonlyMap<number, number>;
+  /** Connections closed at once, by whose there were too many. */
+  readonly refusedConnections: Readonly<Record<ConnectionRefusal, number>>;
 }
 
 /** The guide is fetched anew so often, in case a push was lost. */
 const REFRESH_MS = 30_000;
-/** A request whose head and body are not there by then is closed (slow senders). */
-const REQUEST_MS = 10_000;
+/** Slow senders are looked for so often. */
+const LOOK_MS = 1_000;
 const ALIVE: StatusPort = { report: () => ({ notReady: [], degraded: [] }) };
 
 /** The web server of one operator, not listening yet: page, API, events and the WebSocket proxy. */
@@ -43,11 +46,12 @@ export async function webServer(ports: WebServerPorts, config: WebConfig): Promi
   const { host, overlay } = ports;
   const app = fastify({
     bodyLimit: LIMITS.httpBodyBytes,
-    requestTimeout: REQUEST_MS,
+    requestTimeout: LIMITS.httpRequestMs,
+    http: { headersTimeout: LIMITS.httpHeadMs, connectionsCheckingInterval: LOOK_MS },
     forceCloseConnections: true,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   });
-  app.server.maxConnections = LIMITS.httpConnections;
+  const connections = Connections.guard(app.server);
   app.removeContentTypeParser("text/plain"); // a foreign form can send it without asking (Fetch, simple requests)
   await app.register(cookie);
 
@@ -81,6 +85,7 @@ export async function webServer(ports: WebServerPorts, config: WebConfig): Promi
       slowListeners: events.slowListeners,
       proxiedWebSockets: proxy.size,
       refusedWebSockets: proxy.refused,
+      refusedConnections: connections.refused,
     }),
   };
 }

@@ -1,4 +1,5 @@
 import fastify, { type FastifyInstance } from "fastify";
+import { LIMITS } from "#base/limits.ts";
 
 /** How a process is, for those who look after it. */
 export interface StatusReport {
@@ -12,9 +13,6 @@ export interface StatusPort {
   /** Prometheus text format, version 0.0.4; absent: another listener has it. */
   metrics?(): Promise<string>;
 }
-
-/** A request to the admin listener whose head is not there by then is closed. */
-const REQUEST_MS = 10_000;
 
 /**
  * `/livez`: the process answers. `/readyz`: 200 while every role serves, else 503; `status` is `ready`, `degraded` or
@@ -33,7 +31,7 @@ export function statusRoutes(app: FastifyInstance, { report, metrics }: StatusPo
 
 /** The admin listener's server, not listening yet. */
 export function statusServer(port: StatusPort): FastifyInstance {
-  const app = fastify({ requestTimeout: REQUEST_MS, forceCloseConnections: true });
+  const app = fastify({ requestTimeout: LIMITS.httpRequestMs, forceCloseConnections: true });
   statusRoutes(app, port);
   return app;
 }
