@@ -8,9 +8,10 @@ import { type NonInviteClientOutput, NonInviteClientTransaction } from "./engine
 import type { ClientTxId } from "./engine/ports.ts";
 import type { Link } from "./transport/transport.ts";
 import { Headers } from "./wire/headers.ts";
+import { formatHostPort } from "./wire/lex.ts";
 import type { SipRequest, SipResponse } from "./wire/message.ts";
 import { serialize } from "./wire/serialize.ts";
-import { cseqOf, formatCSeq, formatVia, viaOf } from "./wire/values.ts";
+import { cseqOf, formatCSeq, viaOf } from "./wire/values.ts";
 
 interface TransactionKind {
   readonly own?: boolean;
@@ -216,9 +217,8 @@ function addressed(request: SipRequest, branch: string, link: Link): SipRequest 
 }
 
 function ownVia(branch: string, { transport }: Link): string {
-  const params = new Map<string, string | true>([["branch", branch]]);
-  if (transport.name === "udp") params.set("rport", true);
-  return formatVia({ transport: transport.name.toUpperCase(), ...transport.sentBy, params });
+  const { name, sentBy } = transport;
+  return `SIP/2.0/${name.toUpperCase()} ${formatHostPort(sentBy)};branch=${branch}${name === "udp" ? ";rport" : ""}`;
 }
 
 /** What ACK and CANCEL take over from the INVITE (RFC 3261 §9.1, §17.1.1.3): one Via, its route, who and which. */

@@ -17,9 +17,9 @@ import type {
 } from "./engine/ports.ts";
 import { DEFAULT_TIMERS, type TransactionTimers } from "./engine/timers.ts";
 import { type ServerTransaction, ServerTransactions } from "./server-transactions.ts";
-import type { Link, Receiver, Transport } from "./transport/transport.ts";
+import { hostInUri, type Link, type Receiver, type Transport } from "./transport/transport.ts";
 import { faultOf } from "./wire/check.ts";
-import type { SipRequest, SipResponse, Via } from "./wire/message.ts";
+import type { SipMessage, SipRequest, SipResponse, Via } from "./wire/message.ts";
 import { parseMessage, type Unserved } from "./wire/parse.ts";
 import { answerStun, isStun } from "./wire/stun.ts";
 import { formatVia, viaOf, withParam } from "./wire/values.ts";
@@ -62,7 +62,7 @@ export class SipDriver implements TransactionPort {
       counters: this.counters,
       deadlines: this.#deadlines,
       send: (link, bytes) => this.#send(link, bytes),
-      tell: (about, call) => this.#tell(about?.headers.get("call-id"), call),
+      tell: (about, call) => this.#tell(about, call),
     };
     this.#clients = new ClientTransactions(context);
     this.#servers = new ServerTransactions(context);
@@ -156,14 +156,14 @@ export class SipDriver implements TransactionPort {
     return sent;
   }
 
-  #tell(callId: string | undefined, call: () => void): boolean {
+  #tell(about: SipMessage | undefined, call: () => void): boolean {
     if (this.#stopped) return true;
     try {
       call();
       return true;
     } catch (error) {
       this.counters.faults++;
-      this.#log.error("sip: fault in a transaction's user", { callId, error });
+      this.#log.error("sip: fault in a transaction's user", { callId: about?.headers.get("call-id"), error });
       return false;
     }
   }
@@ -230,7 +230,7 @@ const isKeepAlive = (bytes: Uint8Array): boolean => bytes.length <= 4 && bytes.e
 function noteSource(message: Pick<SipRequest, "headers">, via: Via, link: Link): void {
   const { remote, transport } = link.flow;
   const wantsPort = via.params.has("rport");
-  const isHere = via.host.replace(/^\[|\]$/g, "") === remote.host;
+  const isHere = via.host === hostInUri(remote.host);
   if (transport === "ws" || transport === "wss" || (isHere && !wantsPort)) return;
   const received = withParam(via, "received", remote.host);
   message.headers.replaceFirst("via", formatVia(wantsPort ? withParam(received, "rport", `${remote.port}`) : received));

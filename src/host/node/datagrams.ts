@@ -67,8 +67,8 @@ export class NodeDatagrams implements DatagramPort {
 
   send(bytes: Uint8Array, to: Address): void {
     if (!this.#open) return;
-    if (this.#isConnected) this.#socket.send(Buffer.from(bytes), this.#sent);
-    else this.#socket.send(Buffer.from(bytes), to.port, to.host, this.#sent);
+    if (this.#isConnected) this.#socket.send(Buffer.copyBytesFrom(bytes), this.#sent);
+    else this.#socket.send(Buffer.copyBytesFrom(bytes), to.port, to.host, this.#sent);
   }
 
   readonly #sent = (error: NodeJS.ErrnoException | null): void => {

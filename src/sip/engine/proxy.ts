@@ -6,7 +6,7 @@ import { hex } from "#base/bytes.ts";
 import type { Entropy } from "#host/host.ts";
 import { response } from "../wire/builders.ts";
 import type { NameAddr, SipRequest, SipResponse, SipUri } from "../wire/message.ts";
-import { ownUri, sameUri } from "../wire/uri.ts";
+import { formatUri, ownUri, sameUri } from "../wire/uri.ts";
 import { callIdOf, contactOf, formatNameAddr, nameAddr, paramText, parseNameAddr, toTagOf, withParam } from "../wire/values.ts";
 import type { Dialog } from "./dialog.ts";
 import { FlowTokens } from "./flow-tokens.ts";
@@ -46,7 +46,7 @@ interface Context {
   /** Where it came from. */
   readonly from: Flow;
   readonly responses: ResponseContext;
-  readonly branches: Branch[];
+  branches: readonly Branch[];
   readonly maxBreadth: number;
   /** Set where the request has been sent on from an address-of-record: how we know it again (RFC 5393 §4.2.1). */
   readonly mark: string | undefined;
@@ -55,8 +55,8 @@ interface Context {
 interface Branch {
   readonly context: Context;
   readonly index: number;
-  /** Tried one after the other, while flows fail (RFC 5626 §7). */
-  readonly hops: readonly [Hop, ...Hop[]];
+  /** Tried one after the other, while flows fail (RFC 5626 §7); none once it is answered finally. */
+  hops: readonly Hop[];
   tries: number;
   tx: ClientTxId;
   ended: boolean;
@@ -287,7 +287,9 @@ export class SipProxy {
   #hopToServer(uri: SipUri): Hop | undefined {
     const server = this.#ports.isHere(uri) ? ownUri("", this.#ports.transactions.localUri(UDP)) : uri;
     const to = this.#ports.peerAt(server) ?? destinationOf(server);
-    return to && { uri, routes: [routeTo(server, this.#tokens.mint(FlowTokens.PATH), "ob")], to };
+    if (to === undefined) return undefined;
+    const route = withParam(withParam({ ...server, user: this.#tokens.mint(FlowTokens.PATH) }, "lr", true), "ob", true);
+    return { uri, routes: [formatNameAddr(nameAddr(route))], to };
   }
 
   #fork(request: SipRequest, id: ServerTxId, from: Flow, targets: readonly [Hop, ...Hop[]][], mark?: string): void {
@@ -299,11 +301,8 @@ export class SipProxy {
     const responses = new ResponseContext(isInvite, targets.length);
     const context: Context = { id, isInvite, request, from, responses, branches: [], maxBreadth, mark, canceled: false };
     this.#contexts.set(id, context);
-    for (const [index, hops] of targets.entries()) {
-      const branch: Branch = { context, index, hops, tries: 0, tx: "", ended: false };
-      context.branches.push(branch);
-      this.#send(branch, request, hops[0]);
-    }
+    context.branches = targets.map((hops, index) => ({ context, index, hops, tries: 0, tx: "", ended: false }));
+    for (const branch of context.branches) if (branch.hops[0]) this.#send(branch, request, branch.hops[0]);
   }
 
   #send(branch: Branch, request: SipRequest, hop: Hop): void {
@@ -341,7 +340,10 @@ export class SipProxy {
       branch.tries++;
       return this.#send(branch, request, next);
     }
-    if (answer.status >= 200) branch.ended = true;
+    if (answer.status >= 200) {
+      branch.ended = true;
+      branch.hops = [];
+    }
     if (answer.status >= 300 || (branch.ended && !context.isInvite)) this.#branches.delete(branch.tx); // nothing more will come
     const isOurs = answer.status === 430 && context.mark !== undefined; // no client is to see it (RFC 5626 §11.5)
     if (!isOurs) this.#step(context, { kind: "response", branch: branch.index, response: answer });
@@ -381,15 +383,11 @@ export class SipProxy {
     return this.#ports.host.digestHex("SHA-256", decisive).slice(0, MARK_DIGITS);
   }
 
+  /** A Route to us, with a token in it; `ob`: of a Path (RFC 5626 §5.1). */
   #ownRoute(to: Destination, token: string, ob?: "ob"): string {
-    return routeTo(ownUri("", this.#ports.transactions.localUri(to)), token, ob);
+    const uri = formatUri(ownUri(token, this.#ports.transactions.localUri(to)));
+    return ob ? `<${uri};lr;ob>` : `<${uri};lr>`;
   }
-}
-
-/** A Route to a server, with a token for it; `ob`: of a Path (RFC 5626 §5.1). */
-function routeTo(server: SipUri, token: string, ob?: "ob"): string {
-  const uri = withParam({ ...server, user: token }, "lr", true);
-  return formatNameAddr(nameAddr(ob ? withParam(uri, ob, true) : uri));
 }
 
 /** Whether requests for the client must go back by the flow that its own came on: we are its first hop, and it has no address. */

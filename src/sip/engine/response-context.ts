@@ -15,25 +15,25 @@ export type ForkOutput =
  */
 export class ResponseContext {
   readonly #isInvite: boolean;
-  readonly #pending: Set<number>;
+  #pending: readonly number[];
   /** All finals so far but 2xx, while there was none. */
   readonly #finals: SipResponse[] = [];
   #answered = false;
 
   constructor(isInvite: boolean, branches: number) {
     this.#isInvite = isInvite;
-    this.#pending = new Set(Array.from({ length: branches }, (_, branch) => branch));
+    this.#pending = Array.from({ length: branches }, (_, branch) => branch);
   }
 
   step(input: ForkInput): readonly ForkOutput[] {
     if (input.kind === "cancel") return this.#cancelRest(false);
     const { branch, response } = input;
     if (response.status < 200) return this.#onProvisional(response);
-    this.#pending.delete(branch);
+    this.#pending = this.#pending.filter((other) => other !== branch);
     if (response.status < 300) return this.#onSuccess(response);
     this.#finals.push(response);
     const cancels = response.status >= 600 ? this.#cancelRest(false) : NONE;
-    if (this.#pending.size > 0 || this.#answered) return cancels;
+    if (this.#pending.length > 0 || this.#answered) return cancels;
     this.#answered = true;
     return [{ kind: "forward", response: bestOf(this.#finals) }];
   }
@@ -53,7 +53,7 @@ export class ResponseContext {
 
   #cancelRest(answered: boolean): readonly ForkOutput[] {
     if (!this.#isInvite) return NONE;
-    return [...this.#pending].map((branch) => ({ kind: "cancel", branch, answered }));
+    return this.#pending.map((branch) => ({ kind: "cancel", branch, answered }));
   }
 }
 

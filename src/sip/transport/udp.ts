@@ -22,6 +22,7 @@ export class UdpTransport implements Transport {
   readonly #bind: DatagramBind;
   readonly #options: UdpOptions;
   #local: Address;
+  #sentBy: SentBy;
   #port: DatagramPort | undefined;
 
   constructor(host: Host, bind: DatagramBind, options: UdpOptions) {
@@ -29,16 +30,18 @@ export class UdpTransport implements Transport {
     this.#bind = bind;
     this.#options = options;
     this.#local = { host: bind.host, port: bind.port };
+    this.#sentBy = options.sentBy ?? sentByOf(this.#local);
   }
 
   get sentBy(): SentBy {
-    return this.#options.sentBy ?? { host: hostInUri(this.#local.host), port: this.#local.port };
+    return this.#sentBy;
   }
 
   start(receiver: Receiver): void {
     this.#port = this.#host.datagram(this.#bind, {
       bound: (at) => {
         this.#local = at;
+        this.#sentBy = this.#options.sentBy ?? sentByOf(at);
         this.#options.listening?.(at);
       },
       datagram: (bytes, from) => receiver.received(bytes, this.linkTo(from)),
@@ -74,6 +77,8 @@ export class UdpTransport implements Transport {
     this.#port = undefined;
   }
 }
+
+const sentByOf = ({ host, port }: Address): SentBy => ({ host: hostInUri(host), port });
 
 class UdpFlow implements Flow {
   readonly transport = "udp";

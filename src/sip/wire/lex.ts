@@ -20,8 +20,13 @@ export const quote = (text: string): string => `"${text.replace(/["\\]/g, "\\$&"
 
 /** Digits only, at most `max`; `undefined` for anything else. */
 export function parseNumber(text: string, max = 0xffff_ffff): number | undefined {
-  if (!/^\d{1,16}$/.test(text)) return undefined;
-  const number = Number(text);
+  if (text === "" || text.length > 16) return undefined;
+  let number = 0;
+  for (let at = 0; at < text.length; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit < 0 || digit > 9) return undefined;
+    number = 10 * number + digit;
+  }
   return number <= max ? number : undefined;
 }
 

@@ -45,7 +45,7 @@ const USUAL = {
   warning: "Warning",
   "www-authenticate": "WWW-Authenticate",
 };
-const SPELLED = new Map(Object.entries(USUAL));
+const STARTS = new Map(Object.entries(USUAL).map(([name, spelled]) => [name, `\r\n${spelled}: `]));
 
 const COMPACT = {
   a: "accept-contact",
@@ -75,8 +75,8 @@ const KNOWN = new Map([
   ...Object.entries(COMPACT),
 ]);
 
-/** Whether it is spelled as it mostly is, and therefore a token. */
-export const isKnownName = (name: string): boolean => KNOWN.has(name);
+/** The canonical form of a name that is spelled as it mostly is, and therefore a token. */
+export const knownName = (name: string): string | undefined => KNOWN.get(name);
 
 /** Lower case, long form: how names are compared. */
 export function canonicalName(name: string): string {
@@ -86,6 +86,6 @@ export function canonicalName(name: string): string {
   return KNOWN.get(lower) ?? lower;
 }
 
-/** How a canonical name is written. */
-export const spelledName = (name: string): string =>
-  SPELLED.get(name) ?? name.replace(/(?:^|-)[a-z]/g, (start) => start.toUpperCase());
+/** How a field with that canonical name begins, the end of the line before it included. */
+export const fieldStart = (name: string): string =>
+  STARTS.get(name) ?? `\r\n${name.replace(/(?:^|-)[a-z]/g, (start) => start.toUpperCase())}: `;

@@ -1,10 +1,10 @@
 import { NO_BYTES, text } from "#base/bytes.ts";
 import { WireError } from "#base/errors.ts";
 import { LIMITS } from "#base/limits.ts";
-import { type HeaderField, Headers } from "./headers.ts";
+import { HeaderField, Headers } from "./headers.ts";
 import { breaks, isToken, parseNumber } from "./lex.ts";
 import type { SipMessage, SipUri } from "./message.ts";
-import { isKnownName } from "./names.ts";
+import { canonicalName, knownName } from "./names.ts";
 import { parseUri } from "./uri.ts";
 
 /** A request that cannot be served but perhaps answered: with this status and reason, from these header fields. */
@@ -36,7 +36,7 @@ export function parseMessage(bytes: Uint8Array, carriedBy: "datagram" | "stream"
   const start = leadingBreaks(bytes);
   const readable = bytes.subarray(start, start + LIMITS.sipMessageBytes);
   const headLength = lengthOfHead(readable);
-  const head = text(readable.subarray(0, headLength ?? readable.length));
+  const head = text(headLength === undefined ? readable : readable.subarray(0, headLength));
   const lineEnd = head.indexOf("\r\n");
   const headers = new Headers();
   const headersFault = lineEnd < 0 ? undefined : readHeaders(head, lineEnd + 2, headers);
@@ -135,11 +135,12 @@ function readField(line: string, into: Headers): Fault | undefined {
   if (line.length > LIMITS.sipHeaderChars) return fault("Header field too long", 400, "too-large");
   const colon = line.indexOf(":");
   const name = line.slice(0, Math.max(0, colon)).trimEnd();
-  if (!isKnownName(name) && !isToken(name)) return fault("Malformed header field name");
-  const value = line.slice(colon + 1).trim();
+  const known = knownName(name);
+  if (known === undefined && !isToken(name)) return fault("Malformed header field name");
+  const value = line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1).trim();
   // NUL may stand in a quoted string, after a backslash (RFC 3261 §25.1).
   if (breaks(value) || (value.includes("\0") && /(?<!\\)\0/.test(value))) return fault(`Control character in ${name}`);
-  into.add(name, value);
+  into.addField(new HeaderField(known ?? canonicalName(name), value));
   return undefined;
 }
 

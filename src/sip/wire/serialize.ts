@@ -1,6 +1,6 @@
 import { breaks } from "./lex.ts";
 import type { SipMessage } from "./message.ts";
-import { spelledName } from "./names.ts";
+import { fieldStart } from "./names.ts";
 import { formatUri } from "./uri.ts";
 
 /**
@@ -16,7 +16,7 @@ export function serialize(message: SipMessage): Uint8Array {
   for (const { name, value } of message.headers.fields()) {
     if (name === "content-length") continue;
     isBroken ||= breaks(value);
-    head += `\r\n${spelledName(name)}: ${value}`;
+    head += fieldStart(name) + value;
   }
   if (isBroken) throw new Error(`A line break within a header field of ${message.kind}`);
   return octetsOf(`${head}\r\nContent-Length: ${message.body.length}\r\n\r\n`, message.body);

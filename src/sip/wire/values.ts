@@ -170,10 +170,9 @@ export function contactOf(message: SipMessage): NameAddr | undefined {
 }
 
 /** Expires, Min-Expires, Max-Forwards, Content-Length, Retry-After (its seconds)…: a number below 2^32. */
-export const numberOf = (message: Pick<SipMessage, "headers">, name: string): number | undefined => {
-  const text = message.headers.get(name);
-  return text === undefined ? undefined : parseNumber(/^\d+(?=$|[\s;(])/.exec(text)?.[0] ?? "");
-};
+export const numberOf = (message: Pick<SipMessage, "headers">, name: string): number | undefined =>
+  message.headers.read(name, leadingNumber);
+const leadingNumber = (text: string): number | undefined => parseNumber(/^\d+(?=$|[\s;(])/.exec(text)?.[0] ?? "");
 /** Event, Session-Expires, Content-Type, Replaces…, read as `value *(;param)`. */
 export const parameterizedOf = (message: SipMessage, name: string): Parameterized | undefined =>
   message.headers.read(name, parseParameterized);
