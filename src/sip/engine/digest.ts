@@ -2,7 +2,7 @@
  * Digest access authentication (RFC 3261 §22, RFC 7616, RFC 8760): the challenger of a server and the answers of a client.
  * Algorithms: SHA-256 and MD5; protection: qop=auth.
  */
-import { hex } from "#base/bytes.ts";
+import { hex, own } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Clock, DigestAlgorithm, Entropy } from "#host/host.ts";
 import type { HeaderField } from "../wire/headers.ts";
@@ -33,6 +33,7 @@ export function digestResponse(hasher: Hasher, algorithm: DigestAlgorithm, a1: s
 
 type DigestParams = ReadonlyMap<string, string>;
 const PARAM = /[\s,]*([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))/y;
+const unescaped = (text: string): string => (text.includes("\\") ? text.replace(/\\(.)/g, "$1") : text);
 
 /** The parameters of a Digest challenge or of Digest credentials; `undefined` for another scheme or broken grammar. */
 export function parseDigest(value: string): DigestParams | undefined {
@@ -44,7 +45,7 @@ export function parseDigest(value: string): DigestParams | undefined {
   for (let found = PARAM.exec(value); found; found = PARAM.exec(value)) {
     end = PARAM.lastIndex;
     const [, name = "", quoted, token = ""] = found;
-    params.set(name.toLowerCase(), quoted === undefined ? token : quoted.replace(/\\(.)/g, "$1"));
+    params.set(name.toLowerCase(), quoted === undefined ? token : unescaped(quoted));
   }
   return value.slice(end).trim() === "" ? params : undefined;
 }
@@ -53,8 +54,18 @@ function algorithmOf(params: DigestParams): DigestAlgorithm | undefined {
   const name = (params.get("algorithm") ?? "MD5").toUpperCase();
   return name === "MD5" || name === "SHA-256" ? name : undefined;
 }
-const digestsIn = (fields: readonly HeaderField[], name: string): DigestParams[] =>
-  fields.flatMap((field) => (field.name === name ? (parseDigest(field.value) ?? []) : []));
+/** Of all header fields of that name, those that can be read. */
+function* digestsIn(fields: readonly HeaderField[], name: string): Iterable<DigestParams> {
+  for (const field of fields) {
+    const params = field.name === name ? parseDigest(field.value) : undefined;
+    if (params) yield params;
+  }
+}
+/** The first of that name for that realm. */
+function digestFor(realm: string, fields: readonly HeaderField[], name: string): DigestParams | undefined {
+  for (const params of digestsIn(fields, name)) if (params.get("realm") === realm) return params;
+  return undefined;
+}
 
 /** Takes as long whatever differs. */
 export function sameText(a: string, b: string): boolean {
@@ -123,10 +134,7 @@ export class Challenger {
   }
 
   check(request: SipRequest, as: ChallengeAs): DigestOutcome {
-    const offered = digestsIn(request.headers.fields(), CHALLENGE[as].credentials).filter(
-      (params) => params.get("realm") === this.#realm,
-    );
-    const params = offered[0];
+    const params = digestFor(this.#realm, request.headers.fields(), CHALLENGE[as].credentials);
     if (!params) return this.#challenge(as, "missing");
     const [user, nonce, nc] = [params.get("username"), params.get("nonce"), Number.parseInt(params.get("nc") ?? "", 16)];
     const algorithm = algorithmOf(params);
@@ -201,7 +209,7 @@ class NonceCounts {
     }
     if (issuedMs <= this.#forgottenMs) return false;
     if (this.#younger.size >= LIMITS.sipNonces / 2) this.#forgetOlder();
-    this.#younger.set(nonce, { nc });
+    this.#younger.set(own(nonce), { nc });
     this.#youngestMs = Math.max(this.#youngestMs, issuedMs);
     return true;
   }
@@ -301,12 +309,12 @@ export class DigestClient {
 /** Whether a 401 or 407 takes the secret for right, and only the nonce for an old one (RFC 7616 §3.3). */
 export const isStale = ({ headers }: SipResponse): boolean =>
   [ANSWERS[401], ANSWERS[407]]
-    .flatMap(([challenge]) => digestsIn(headers.fields(), challenge))
+    .flatMap(([challenge]) => [...digestsIn(headers.fields(), challenge)])
     .some((params) => params.get("stale")?.toLowerCase() === "true");
 
 /** Each nonce is answered once: another of the same realm only where that one was stale, or had been used before. */
 function refused(request: SipRequest, field: Answerable["field"], realm: string, params: DigestParams): boolean {
-  const sent = digestsIn(request.headers.fields(), field).find((credentials) => credentials.get("realm") === realm);
+  const sent = digestFor(realm, request.headers.fields(), field);
   if (!sent || Number.parseInt(sent.get("nc") ?? "1", 16) > 1) return false;
   return params.get("stale")?.toLowerCase() !== "true" || params.get("nonce") === sent.get("nonce");
 }

@@ -1,8 +1,8 @@
 /** A registrar (RFC 3261 §10.3), with Path (RFC 3327) and outbound (RFC 5626 §6). */
-import { hex, own } from "#base/bytes.ts";
+import { own } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import { allSafe, SAFE, type Ticket } from "#base/ticket.ts";
-import type { Clock, Entropy } from "#host/host.ts";
+import type { Clock } from "#host/host.ts";
 import { response } from "../wire/builders.ts";
 import { parseNumber } from "../wire/lex.ts";
 import type { NameAddr, SipRequest, SipResponse } from "../wire/message.ts";
@@ -25,7 +25,7 @@ import type { Flow } from "./ports.ts";
 
 export interface RegistrarPorts {
   readonly table: BindingTable;
-  readonly host: Pick<Clock, "nowMs"> & Pick<Entropy, "random">;
+  readonly host: Pick<Clock, "nowMs">;
   /** The binding's `edge`: what the proxy at this server wants to be reached by. */
   readonly edgeOf?: (register: SipRequest, contact: NameAddr, flow: Flow) => string | undefined;
   /** The flow of a binding that is reached by one of this server, whoever is its registrar; `"gone"` = it was. */
@@ -42,6 +42,7 @@ export interface RegistrarConfig {
   readonly maxExpiresSec?: number;
 }
 export interface Registered {
+  /** Without a tag in its To, which the transaction gives. */
   readonly response: SipResponse;
   /** The response may leave once it is safe. */
   readonly ticket: Ticket;
@@ -219,7 +220,7 @@ export class Registrar {
     return { response: this.#response(request, fault), ticket: SAFE };
   }
   #response(request: SipRequest, { status, reason, headers }: Fault): SipResponse {
-    const made = response(request, status, reason, hex(this.#ports.host.random(8)));
+    const made = response(request, status, reason);
     for (const [name, value] of headers ?? []) made.headers.add(name, value);
     return made;
   }
