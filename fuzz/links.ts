@@ -155,7 +155,12 @@ export const LINK_TARGETS: readonly Target[] = [
       const again = decodePiece(encodePiece(head, rows.map(encodeRecord)));
       assert.ok(again.status === "ok");
       assert.deepEqual([...eachRecord(again.value.records)], rows);
-      const table = new Rows("channels", "ds9", 1, { isWatched: () => false, changed: () => undefined, wake: () => undefined });
+      const table = new Rows("channels", "ds9", 1, {
+        isWatched: () => false,
+        changed: () => undefined,
+        returned: () => undefined,
+        wake: () => undefined,
+      });
       table.merge(read.value, 0);
       assert.ok(table.counts.rows <= rows.length);
     },

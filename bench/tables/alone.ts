@@ -26,7 +26,7 @@ const AUDIENCE = "";
 
 const [kind = "", count = "0"] = process.argv.slice(2);
 const total = Number(count);
-const ports = { isWatched: () => false, changed: () => undefined, wake: () => undefined };
+const ports = { isWatched: () => false, changed: () => undefined, returned: () => undefined, wake: () => undefined };
 const rows = new Rows<Binding & Json>("bindings", "ds1", 1, ports);
 const map = new Map<string, { readonly value: Binding; readonly order: number; readonly expiresAtMs: number }>();
 

@@ -83,4 +83,5 @@ class FakeTable implements Table<Json> {
   onChange(changed: Parameters<Table<Json>["onChange"]>[0]): void {
     this.#changed = changed;
   }
+  onReturned(): void {}
 }

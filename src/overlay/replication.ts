@@ -110,6 +110,7 @@ export class Replication implements JournalReader {
       {
         audienceOf: (key, { roles, to }) => (to === "all" ? "" : (rendezvous(groupOf(key), this.#ports.others(roles)) ?? id)),
         wrote: (...written) => this.#wrote(...written),
+        hasCaughtUp: () => this.#caughtUp === undefined,
       },
     );
     this.#tables.set(name, table);
@@ -201,6 +202,7 @@ export class Replication implements JournalReader {
     const stream = table.all.stream(head);
     if (!stream) return;
     if (isNews) this.#logTickets.set(stream, this.#journal.write(octets));
+    if (head.owner === this.#ports.self.id) this.#flushSoon(); // rows that it has raised
     this.#say(table.name, stream);
     this.#ask(table, stream, stream.seen > before);
     this.#reviewCatchUp();

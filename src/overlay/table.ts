@@ -1,3 +1,4 @@
+import { text } from "#base/bytes.ts";
 import { Deadlines, type Timed } from "#base/deadlines.ts";
 import { SAFE, type Ticket } from "#base/ticket.ts";
 import type { Clock } from "#host/host.ts";
@@ -6,6 +7,7 @@ import type { Stream } from "./engine/streams.ts";
 import type { Copies, Json, MemberId, Row, Table } from "./types.ts";
 
 type Changed<V> = Parameters<Table<V & Json>["onChange"]>[0];
+type Returned<V> = Parameters<Table<V & Json>["onReturned"]>[0];
 interface Due extends Timed {
   readonly due: number;
 }
@@ -15,6 +17,7 @@ export interface TablePorts {
   audienceOf(key: string, copies: Copies): MemberId;
   /** Rows were written: to be sent, and safe by that ticket. Throws before the own log is read. */
   wrote(table: OverlayTable<Json>, stream: Stream): Ticket;
+  hasCaughtUp(): boolean;
 }
 
 /**
@@ -27,10 +30,12 @@ export class OverlayTable<V extends Json> implements Table<V> {
   readonly all: Rows<V>;
   /** Promises of its rows that left with only this member's copy. */
   unreplicated = 0;
+  readonly #self: MemberId;
   readonly #clock: Clock;
   readonly #ports: TablePorts;
   readonly #wheel: Deadlines<Due>;
   readonly #listeners: Changed<V>[] = [];
+  readonly #returnListeners: Returned<V>[] = [];
   #notices: Parameters<Changed<V>>[] = [];
 
   constructor(
@@ -42,12 +47,14 @@ export class OverlayTable<V extends Json> implements Table<V> {
   ) {
     this.name = name;
     this.copies = copies;
+    this.#self = self.id;
     this.#clock = clock;
     this.#ports = ports;
     this.#wheel = new Deadlines<Due>(clock, ({ due }, nowMs) => this.all.expire(due, nowMs));
     this.all = new Rows<V>(name, self.id, self.life, {
       isWatched: () => this.#listeners.length > 0,
       changed: (...notice) => this.#notice(notice),
+      returned: (key) => this.#returned(key),
       wake: (due, atMs) => this.#wheel.set({ due, wheelAtMs: Infinity }, atMs),
     });
   }
@@ -73,6 +80,10 @@ export class OverlayTable<V extends Json> implements Table<V> {
     this.#listeners.push(changed);
   }
 
+  onReturned(returned: Returned<V>): void {
+    this.#returnListeners.push(returned);
+  }
+
   /** Nothing expires any more. */
   close(): void {
     this.#wheel.clear();
@@ -82,6 +93,15 @@ export class OverlayTable<V extends Json> implements Table<V> {
     return this.#ports.wrote(this as unknown as OverlayTable<Json>, stream);
   }
 
+  /** What has come by the time this member is caught up was there from its beginning. */
+  #returned(octets: Uint8Array): void {
+    if (this.#returnListeners.length === 0 || !this.#ports.hasCaughtUp()) return;
+    const key = text(octets);
+    this.#clock.timer(this.#clock.nowMs(), () => {
+      const row = this.get(key);
+      if (row?.owner === this.#self) for (const returned of this.#returnListeners) returned(row);
+    });
+  }
   #notice(notice: Parameters<Changed<V>>): void {
     this.#notices.push(notice);
     if (this.#notices.length === 1) this.#clock.timer(this.#clock.nowMs(), () => this.#tell());

@@ -122,4 +122,9 @@ export interface Table<V extends Json> {
   rows(): Iterable<Row<V>>;
   /** A row of any owner appeared or changed (`row` given), or went or expired (`undefined`). */
   onChange(changed: (key: string, row: Row<V> | undefined, before: Row<V> | undefined) => void): void;
+  /**
+   * A row that this member wrote in an earlier life has come from another after it had caught up: its disk had lost the row, and
+   * whoever copied it was away. Where this life has written the key, that stands, and nothing is told.
+   */
+  onReturned(returned: (row: Row<V>) => void): void;
 }

@@ -409,6 +409,69 @@ worldTest("a DS whose disk is lost goes on by what another DS has copied (DESIGN
   assert.deepEqual(w.reservations().toSorted(), joinIds);
   assertAllReleased({ w, bob, viewers });
 });
+
+/** ds2 crashes while ds1 is away, loses what `lose` takes of its disk, and serves again; then ds1 comes back, and so do its copies. */
+function copiesComeLate(w: World, lose: () => void, meanwhile = (): void => undefined): void {
+  w.kill("ds1");
+  w.run(500);
+  w.kill("ds2");
+  lose();
+  w.restart("ds2");
+  w.run(3_000);
+  meanwhile();
+  w.restart("ds1");
+  w.run(3_000);
+}
+/** Carol on air at site 2, whose session was refreshed often: her rows are of a higher order than those of a new call. */
+function carolOnAir(net: SimNetwork) {
+  const w = world(net, { sites: 2, pattern: PATTERN });
+  const carol = w.broadcaster("carol", 2);
+  carol.goLive("carol-tv");
+  w.run(4 * 1_000 * LIMITS.sessionExpiresSec);
+  assert.equal(carol.state, "on air");
+  return { w, carol };
+}
+worldTest("what a DS has lost and is told of only when it serves again ends, and nothing of it is on air", (net) => {
+  const { w, carol } = carolOnAir(net);
+  copiesComeLate(w, () => net.loseDisk("ds2"));
+  assert.equal(carol.state, "ended", "BYE");
+  assert.equal(w.held().calls, 0);
+  w.run(ORPHANED_MS);
+  assert.deepEqual(brokenBetweenServers(w), []);
+  assert.deepEqual(w.held(), { brokers: [], edges: [], streams: [], servers: [], calls: 0 });
+});
+worldTest("whoever is on air again by then stays so, and nobody who watches notices", (net) => {
+  const { w, carol } = carolOnAir(net);
+  const alice = w.viewer("alice", 2);
+  const lose = (): void => net.loseDisk("ds2");
+  copiesComeLate(w, lose, () => {
+    carol.end();
+    w.run(1_000);
+    carol.goLive("carol-tv");
+    w.run(1_000);
+    alice.watch("carol-tv");
+    w.run(1_000);
+  });
+  assertWatching(w, [alice], ORPHANED_MS);
+  assert.equal(carol.state, "on air");
+  assert.deepEqual(brokenBetweenServers(w), []);
+});
+worldTest("a call that goes on by an older row is not ended by the newer one that comes late", (net) => {
+  const { w, bob, viewers } = scene(net);
+  w.run(1_000 * LIMITS.sessionExpiresSec);
+  const orders = (): readonly number[] =>
+    [...(w.servers.get("ds2")?.tables.sessions.rows() ?? [])].flatMap(({ owner, order }) => (owner === "ds2" ? [order] : []));
+  const before = Math.max(...orders());
+  copiesComeLate(
+    w,
+    () => net.rotRecord("ds2", "rows-ds2", 25), // what it wrote when the sessions were refreshed
+    () => assert.ok(orders().length === 3 && Math.max(...orders()) < before, `older rows: ${orders()}, ${before}`),
+  );
+  assert.ok(Math.max(...orders()) > before, "and are written anew");
+  assertWatching(w, viewers, ORPHANED_MS);
+  assert.deepEqual(brokenBetweenServers(w), []);
+  assertAllReleased({ w, bob, viewers });
+});
 worldTest("DS and edge crash together: sessions stand, and the picture comes back to the same place (RFC 2748 §2.2.7)", (net) => {
   const { w, bob, viewers } = scene(net);
   const joinIds = w.reservations().toSorted();

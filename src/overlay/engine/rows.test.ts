@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { utf8 } from "#base/bytes.ts";
+import { text, utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import { decodePiece, encodePiece, encodeRecord, type Piece } from "../wire/piece.ts";
 import { Rows, type RowsLimits } from "./rows.ts";
@@ -15,6 +15,7 @@ class Copy {
   readonly id: string;
   readonly rows: Rows<string>;
   readonly told: string[] = [];
+  readonly returned: string[] = [];
   nowMs = 0;
   #dues: { readonly due: number; readonly atMs: number }[] = [];
 
@@ -27,6 +28,7 @@ class Copy {
       {
         isWatched: () => true,
         changed: (key, row, before) => this.told.push(`${key} ${before?.value ?? "-"} → ${row?.value ?? "-"}`),
+        returned: (key) => this.returned.push(text(key)),
         wake: (due, atMs) => this.#dues.push({ due, atMs }),
       },
       limits,
@@ -125,6 +127,24 @@ for (const { name, better, worse } of BETTER) {
     assert.equal(new Copy("x").take(second, first).rows.get("k")?.value, "better");
   });
 }
+
+test("a row of an earlier life that comes late is told; where this life has written the key, that stands above it", () => {
+  const [one, two, three] = [new Copy("ds1"), new Copy("ds2"), new Copy("ds3")];
+  for (const key of ["a", "b", "c"]) one.put(key, "old", 5);
+  two.catchUp(one);
+  const again = new Copy("ds1", ROOMY, 2);
+  again.put("a", "new");
+  again.put("b", "new");
+  again.remove("b");
+  three.catchUp(again);
+  again.catchUp(two);
+  assert.deepEqual(again.returned, ["c"]);
+  for (const copy of [again, two.catchUp(again), three.catchUp(again)]) {
+    assert.deepEqual(copy.contents(), { a: "ds1:new", c: "ds1:old" }, copy.id);
+  }
+  assert.equal(again.rows.get("a")?.order, 5);
+  assert.deepEqual([...two.returned, ...three.returned], []);
+});
 
 test("whoever puts takes the key over: its term is raised where its order does not beat the row that is there", () => {
   const [one, two] = [new Copy("ds1"), new Copy("ds2")];

@@ -11,6 +11,8 @@ export interface RowsPorts<V> {
   /** Somebody is told of changes: a row is read for nobody else. */
   isWatched(): boolean;
   changed(key: string, row: Row<V> | undefined, before: Row<V> | undefined): void;
+  /** An own row of an earlier life was learnt; the octets of its key are not to be kept. */
+  returned(key: Uint8Array): void;
   /** `expire(due)` is to be called once `atMs` has come. */
   wake(due: number, atMs: number): void;
 }
@@ -35,6 +37,7 @@ export interface StreamPiece {
  * The rows of one table as this member knows them: one a key, the best that it has heard of. Better is the row of higher
  * order, then term, then owner, then life and number of its writing (DESIGN §5), and no owner's later word is lower than
  * its earlier one: that is one order over all words, so whoever heard the same words agrees, in whatever order they came.
+ * An owner who had lost his disk, and hears of a word of his own that is higher than what he wrote since, raises the latter.
  * A row that went leaves a mark, kept until nothing that it beat can come back.
  */
 export class Rows<V extends Json> {
@@ -214,8 +217,9 @@ export class Rows<V extends Json> {
     const facts = { order: isHigher ? order : rival.order, term, endsAtMs, keepUntilMs };
     return this.#writeAs(held, key, value, facts, audience);
   }
-  #writeAgain(block: number, audience: MemberId): void {
-    this.#writeAs(block, this.#blocks.key(block), this.#valueAt(block), this.#blocks.facts(block), audience);
+  #writeAgain(block: number, audience: MemberId, raised: Partial<RowFacts> = {}): void {
+    const facts = { ...this.#blocks.facts(block), ...raised };
+    this.#writeAs(block, this.#blocks.key(block), this.#valueAt(block), facts, audience);
   }
 
   #writeAs(
@@ -253,10 +257,16 @@ export class Rows<V extends Json> {
       stream.isLossy = true;
       return;
     }
-    const before = this.#watched(held);
     const keepUntilMs = Math.max(facts.keepUntilMs, held === 0 ? 0 : this.#blocks.get(held, "keepUntilMs"));
-    const block = this.#place(held, key, leftMs > 0 ? record.value : undefined, { ...facts, keepUntilMs });
+    const heldBy = held === 0 ? undefined : this.#streams.at(this.#blocks.stream(held));
+    if (stream.owner === this.#self && heldBy && this.#isOwnLife(heldBy)) {
+      return this.#writeAgain(held, heldBy.audience, { order, term, keepUntilMs });
+    }
+    const before = this.#watched(held);
+    const value = leftMs > 0 ? record.value : undefined;
+    const block = this.#place(held, key, value, { ...facts, keepUntilMs });
     this.#tell(before?.key ?? key, block, before);
+    if (stream.owner === this.#self && value) this.#ports.returned(key);
   }
 
   #beats(one: RowFacts, other: RowFacts): boolean {

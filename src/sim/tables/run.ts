@@ -192,7 +192,8 @@ class Run {
     if (!word.isPromised || (word.isAlone && this.#bereft.has(word.owner))) return undefined;
     const [server] = this.#servers.values();
     const row = server?.table.get(word.key);
-    const found = row && this.#words[Number(row.value)];
+    const written = row && this.#words[Number(row.value)];
+    const found = written && { ...written, order: row.order, term: row.term }; // which its owner may have raised
     if (found && !beats(word, found)) return undefined;
     if (found) {
       const rule = word.value === undefined ? "a removed row came back" : "a promised row gave way to a worse one";
@@ -205,9 +206,9 @@ class Run {
 }
 
 function beats(one: Word, other: Word): boolean {
+  if (one.owner === other.owner) return one.number > other.number;
   if (one.order !== other.order) return one.order > other.order;
-  if (one.term !== other.term) return one.term > other.term;
-  return one.owner === other.owner ? one.number > other.number : one.owner > other.owner;
+  return one.term === other.term ? one.owner > other.owner : one.term > other.term;
 }
 const show = ({ key, owner, order, term, number, value }: Word): string =>
   `${owner} ${value === undefined ? "removed" : "put"} ${key} (word ${number}, order ${order}, term ${term})`;

@@ -16,7 +16,8 @@ class Bench {
   readonly ports = {
     calls: { keep: () => undefined, reject: (call: number, status: number) => this.answers.push([call, status]) },
     directory: { channel: () => undefined },
-    onAir: { get: () => undefined, onChange: () => undefined },
+    onAir: { get: () => undefined, onChange: () => undefined, onReturned: () => undefined },
+    sessions: { onReturned: () => undefined },
     peers: { isPeer: () => false },
     joinId: () => "00112233445566778899aabbccddeeff",
     alarm: (afterMs: number, ring: () => void) => {

@@ -24,11 +24,15 @@ export class ChannelCalls implements CallUser {
   readonly #placed = new Map<CallId, PlacedCall>();
   readonly #live = new Map<string, Broadcast>(); // by channel, also while it is being set up
   readonly #audience: Audience;
+  readonly #resumption: Resumption;
 
   constructor(ports: ChannelPorts, userOf: (request: SipRequest) => string) {
     this.#ports = ports;
     this.#userOf = userOf;
     this.#audience = new Audience(ports, this.#place);
+    this.#resumption = new Resumption(ports, this.#audience, this.#place, (call, taken) => this.#take(call, taken));
+    ports.sessions.onReturned((row) => this.#resumption.late(row, (call) => this.#taken.has(call) || this.#placed.has(call)));
+    ports.onAir.onReturned(({ key }) => this.#endUnsent(key));
     ports.onAir.onChange((channel, row, before) => {
       if (before && row?.value.sinceWallMs !== before.value.sinceWallMs)
         this.#eachViewing(channel, (viewing) => viewing.offAir());
@@ -61,10 +65,8 @@ export class ChannelCalls implements CallUser {
   }
   /** Goes on with what that server had on the line, by its rows (PROTOCOL §10). */
   resume(owner: MemberId, nowMs: number): void {
-    const resumption = new Resumption(this.#ports, this.#audience, this.#place, (call, taken) => this.#take(call, taken));
-    resumption.run(owner, nowMs);
-    const { onAir } = this.#ports;
-    for (const row of onAir.rows()) if (row.owner === owner && !this.#isSent(row.key)) onAir.remove(row.key);
+    this.#resumption.run(owner, nowMs);
+    for (const row of this.#ports.onAir.rows()) if (row.owner === owner) this.#endUnsent(row.key);
   }
   onProvisional(call: CallId, response: SipResponse): void {
     this.#placed.get(call)?.onProvisional(response);
@@ -99,6 +101,10 @@ export class ChannelCalls implements CallUser {
   /** A broadcaster of this DS sends it, or has been asked to. */
   #isSent(channel: string): boolean {
     return this.#live.get(channel)?.isOver === false || this.#audience.has(channel);
+  }
+
+  #endUnsent(channel: string): void {
+    if (!this.#isSent(channel)) this.#ports.onAir.remove(channel);
   }
 
   #take(call: CallId, taken: ChannelCall): void {

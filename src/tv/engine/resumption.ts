@@ -1,4 +1,4 @@
-import type { MemberId } from "#overlay/types.ts";
+import type { MemberId, Row } from "#overlay/types.ts";
 import type { CallId } from "#sip/engine/call-types.ts";
 import { parseNameAddr } from "#sip/wire/values.ts";
 import type { ChannelRecord, Session, SessionRole } from "../types.ts";
@@ -6,6 +6,7 @@ import type { Audience } from "./audience.ts";
 import { Broadcast } from "./broadcast.ts";
 import { PeerGuest, PeerSeat } from "./peer-legs.ts";
 import { type ChannelCall, type ChannelPorts, type Contact, type Guest, NOBODY, type Place } from "./ports.ts";
+import { reasonOf, UNAVAILABLE } from "./refusals.ts";
 import { leftMs } from "./session-rows.ts";
 import { Viewing } from "./viewing.ts";
 
@@ -22,6 +23,8 @@ export class Resumption {
   readonly #place: Place;
   readonly #take: (call: CallId, owner: ChannelCall) => void;
   readonly #viewings = new Map<string, { readonly viewing: Viewing; readonly session: Session }>(); // by join id
+  /** What goes on, by the key of its row. */
+  readonly #calls = new Map<string, CallId>();
 
   /** `take`: a call that came to us has that owner. */
   constructor(ports: ChannelPorts, audience: Audience, place: Place, take: (call: CallId, owner: ChannelCall) => void) {
@@ -37,7 +40,10 @@ export class Resumption {
     for (const row of rows.sort((a, b) => ORDER.indexOf(a.value.role) - ORDER.indexOf(b.value.role))) {
       const call = isKnown(row.value) ? calls.restore(row.value.dialog, leftMs(row, nowMs)) : undefined;
       if (call === undefined) sessions.remove(row.key);
-      else this.#goOn(call, row.value);
+      else {
+        this.#calls.set(row.key, call);
+        this.#goOn(call, row.value);
+      }
     }
     this.#audience.resumed();
     for (const { viewing, session } of this.#viewings.values()) {
@@ -45,6 +51,20 @@ export class Resumption {
       viewing.resumed(session);
       if (replaced !== undefined) this.#viewings.get(String(replaced))?.viewing.giveWay();
     }
+    this.#viewings.clear();
+  }
+
+  /**
+   * A row that came when this run had begun without it. Of a call that goes on by an older one the row is written anew; any
+   * other ends, since somebody may have its place by now. Whatever it had reserved its edge frees, as nobody adopts it.
+   */
+  late({ key, value }: Row<Session>, isGoingOn: (call: CallId) => boolean): void {
+    const { calls, sessions } = this.#ports;
+    const known = this.#calls.get(key);
+    if (known !== undefined && isGoingOn(known)) return void calls.keepAgain(known);
+    const call = isKnown(value) ? calls.restore(value.dialog, 0) : undefined;
+    if (call !== undefined) calls.end(call, reasonOf(UNAVAILABLE));
+    sessions.remove(key);
   }
 
   #goOn(call: CallId, session: Session): void {
