@@ -14,6 +14,7 @@ export async function runBroadcast(
   named: readonly string[],
   flags: ClientFlags & SourceRates & { readonly ask?: boolean; readonly refuse?: readonly string[] },
 ): Promise<void> {
+  if (flags.refuse && !flags.ask) throw new UsageError("--refuse is for --ask.");
   const host = nodeHost();
   const sources = openSources(named, host, flags);
   const identity = await identify(flags, channel, "owner");

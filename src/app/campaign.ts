@@ -1,6 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { randomInt } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import path from "node:path";
 import { type CampaignName, campaignOf, type Run, type AnyScript as Script } from "#sim/campaigns.ts";
@@ -8,6 +7,7 @@ import { showStep } from "#sim/faults/script.ts";
 import { shrink } from "#sim/shrink.ts";
 import type { SeedBatch, SeedResult } from "./campaign-worker.ts";
 import { say, UsageError } from "./console.ts";
+import { readText } from "./files.ts";
 
 interface CampaignFlags {
   readonly seeds?: number;
@@ -55,11 +55,15 @@ export async function runCampaign(what: CampaignName, flags: CampaignFlags): Pro
 }
 
 function readScript(file: string): Script {
+  const text = readText(file);
+  let read: Partial<Script> | null;
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as Script;
-  } catch (error) {
-    throw new UsageError(`Cannot read ${file}: ${(error as Error).message}`);
+    read = JSON.parse(text);
+  } catch {
+    throw new UsageError(`${file} is no JSON.`);
   }
+  if (typeof read?.seed !== "number" || !Array.isArray(read.steps)) throw new UsageError(`${file} has no script of a run.`);
+  return read as Script;
 }
 
 /** One script again, told step by step. */

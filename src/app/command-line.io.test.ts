@@ -198,6 +198,32 @@ const ERRORS: readonly { name: string; args: string[]; sentence: RegExp }[] = [
     args: ["broadcast", "bob-tv", "/dev/zero"],
     sentence: /\/dev\/zero (cannot be|needs ffm)/,
   },
+  {
+    name: "two renditions at one rate",
+    args: ["broadcast", "bob-tv", `${CLIP}@500`, `${CLIP}@500`],
+    sentence: /Give each rendition a rate of its own, as SOURCE@KBPS\./,
+  },
+  {
+    name: "whom to refuse, of nobody who asks",
+    args: ["broadcast", "bob-tv", CLIP, "--refuse", "eve"],
+    sentence: /--refuse is for --ask\./,
+  },
+  {
+    name: "an interface elsewhere",
+    args: ["watch", "news", "-o", "-", "--interface", "192.0.2.1"],
+    sentence: /--interface is "192\.0\.2\.1", which is no address of this machine\./,
+  },
+  {
+    name: "a DS named twice",
+    args: ["init", "keys", "--domain", "tv.example", "--ds", "ds1", "ds1"],
+    sentence: /ds1 is named twice\./,
+  },
+  { name: "a file that is no text", args: ["check", "-c", CLIP], sentence: /.*sport\.ts is no text: not all of it is UTF-8\./ },
+  {
+    name: "a script that is none",
+    args: ["simulate", "faults", "--script", "package.json"],
+    sentence: /package\.json has no script of a run\./,
+  },
   { name: "no such scenario", args: ["simulate", "nothing"], sentence: /There is no scenario nothing\. There are: first-light/ },
 ];
 suite("errors", { concurrency: 4 }, () => {

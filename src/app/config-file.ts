@@ -25,11 +25,13 @@ export function readConfig(text: string, environment: NodeJS.ProcessEnv): Parsed
   return { ...parsed, faults: [...yamlFaults, ...environmentFaults, ...parsed.faults] };
 }
 
-/** `FILE:LINE:COLUMN: message`, or the variable instead of the file. */
+/** `FILE:LINE:COLUMN: message`, or the variable instead of the file; one line, whatever the file has. */
 export function showFault({ place, message }: ConfigFault, file: string): string {
-  if (!place) return `${file}: ${message}`;
-  return "variable" in place ? `${place.variable}: ${message}` : `${file}:${place.line}:${place.column}: ${message}`;
+  const plain = message.replace(/\p{Cc}+/gu, " ").slice(0, SHOWN_CHARS);
+  if (!place) return `${file}: ${plain}`;
+  return "variable" in place ? `${place.variable}: ${plain}` : `${file}:${place.line}:${place.column}: ${plain}`;
 }
+const SHOWN_CHARS = 400;
 
 /** YAML 1.2 (core schema) as nodes with their places; what is broken YAML is told with its place too. */
 function readYaml(text: string): { readonly node: ConfigNode; readonly faults: readonly ConfigFault[] } {

@@ -193,6 +193,11 @@ const CASES: { name: string; text: string; wants: (string | RegExp)[] }[] = [
       /origins\[0\] is empty/,
     ],
   },
+  {
+    name: "a key of several lines, in one",
+    text: `${GOOD}"two\\nlines\\e[2J${"x".repeat(1_000)}": 1\n`,
+    wants: [/^f\.yaml:\d+:1: two lines \[2Jx{3,400}$/],
+  },
   { name: "nothing to run", text: "domain: tv.example", wants: ["f.yaml:1:1: no role is configured: nothing would run"] },
 ];
 for (const { name, text, wants } of CASES)

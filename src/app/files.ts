@@ -1,6 +1,5 @@
 /** Files that somebody named: what is wrong with them is said in a sentence. */
 import { readFileSync } from "node:fs";
-import { text } from "#base/bytes.ts";
 import { UsageError } from "./console.ts";
 
 /** Reads a whole file. */
@@ -12,7 +11,13 @@ export function readFile(file: string): Uint8Array {
     throw new UsageError(SENTENCES[code ?? ""]?.(file) ?? `Cannot read ${file}: ${message}.`);
   }
 }
-export const readText = (file: string): string => text(readFile(file));
+export function readText(file: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(readFile(file));
+  } catch (error) {
+    throw error instanceof TypeError ? new UsageError(`${file} is no text: not all of it is UTF-8.`) : error;
+  }
+}
 
 const SENTENCES: Readonly<Record<string, (file: string) => string>> = {
   ENOENT: (file) => `There is no file ${file}.`,

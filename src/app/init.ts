@@ -31,6 +31,8 @@ export async function runInit(folder: string, { domain, ds, nats = [], force = f
   const names = ds.map((id) => `${id}.${domain}`);
   const bad = [domain, ...names, ...nats.filter((host) => !isIP(host))].find((name) => !isDomain(name));
   if (bad !== undefined) throw new UsageError(`${bad} is no domain name in small letters, e.g. tv.example.`);
+  const twice = [ds, nats].flatMap((all) => all.filter((one, at) => all.indexOf(one) !== at))[0];
+  if (twice !== undefined) throw new UsageError(`${twice} is named twice.`);
   const nowMs = Date.now() - CLOCK_SLACK_MS;
   const authority = await makeAuthority(`${domain} authority`, nowMs, AUTHORITY_DAYS * DAY_MS);
   const files = new Map<string, string | Uint8Array>([

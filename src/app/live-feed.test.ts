@@ -7,14 +7,15 @@ import { synced } from "./live-feed.ts";
 const CLIP = testPattern({ kbps: 500, frames: 25, framesPerSec: 25, gopFrames: 25 });
 const NOISE = Uint8Array.from({ length: LIMITS.liveSourceSyncBytes + 1 }, (_, at) => (at * at * 31 + at * 7 + (at >> 3)) & 0xff);
 
-/** A source that brings those pieces: octets passed on, and how it ended. */
-function play(pieces: Iterable<Uint8Array>) {
+/** A source that brings those pieces, and perhaps its end: octets passed on, and how it ended. */
+function play(pieces: Iterable<Uint8Array>, hasEnd = false) {
   let octets = 0;
   let fault: string | undefined;
   const feed = synced("It", {
     kind: "live",
-    start(write) {
+    start(write, ended) {
       for (const piece of pieces) write(piece);
+      if (hasEnd) ended();
       return () => undefined;
     },
   });
@@ -43,3 +44,8 @@ for (const [name, octets] of Object.entries({ noise: NOISE, zeros: NOISE.map(() 
     assert.deepEqual(play(cut(atLimit, 65_536)), { octets: 0, fault: undefined });
     assert.deepEqual(play(cut(octets, 65_536)), { octets: 0, fault: "It is no MPEG transport stream." });
   });
+
+test("a live source that ends as what it began as ends without a fault; one that was none ends with one", () => {
+  assert.deepEqual(play([CLIP], true), { octets: CLIP.length, fault: undefined });
+  assert.deepEqual(play([], true), { octets: 0, fault: "It is no MPEG transport stream." });
+});

@@ -17,12 +17,13 @@ export const fromStdin = (): LiveFeed => synced("Standard input", { kind: "live"
 export const fromUdp = (host: Host, at: Address): LiveFeed =>
   synced(`udp://${showAddress(at)}`, { kind: "live", start: (write, ended) => startUdp(host, at, write, ended) });
 
-/** The feed from its first packet on. It ends with a fault when it has brought `liveSourceSyncBytes` and no transport stream. */
+/** The feed from its first packet on. It ends with a fault when there is none in `liveSourceSyncBytes`, or in all of it. */
 export function synced(name: string, feed: LiveFeed): LiveFeed {
   return {
     kind: "live",
     start(write, ended) {
       let waiting: Uint8Array | undefined = NO_BYTES; // until there is a packet
+      const none = (): UsageError => new UsageError(`${name} is no MPEG transport stream.`);
       const take = (octets: Uint8Array): void => {
         if (!waiting) return write(octets);
         waiting = concat([waiting, octets]);
@@ -31,10 +32,10 @@ export function synced(name: string, feed: LiveFeed): LiveFeed {
           waiting = undefined;
         } else if (waiting.length > LIMITS.liveSourceSyncBytes) {
           waiting = NO_BYTES;
-          ended(new UsageError(`${name} is no MPEG transport stream.`));
+          ended(none());
         }
       };
-      return feed.start(take, ended);
+      return feed.start(take, (fault) => ended(fault ?? (waiting && none())));
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { Identity } from "#client/agents.ts";
+import { showAddress } from "#host/host.ts";
 import type { RegistrationState } from "#sip/ua.ts";
 import { say, UsageError, untilStopped } from "./console.ts";
 
@@ -79,4 +80,4 @@ function faultOf(state: RegistrationState, identity: Identity): string | undefin
   return state.kind === "waiting" && state.status === undefined ? noAnswer(identity) : undefined;
 }
 const again = (inMs: number): string => `Trying again in ${Math.ceil(inMs / 1_000)} s; Ctrl-C ends it.`;
-const noAnswer = ({ ds }: Identity): string => `No answer from a DS at ${ds.host}:${ds.port}.`;
+const noAnswer = ({ ds }: Identity): string => `No answer from a DS at ${showAddress(ds)}.`;

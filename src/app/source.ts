@@ -33,11 +33,18 @@ export function openSources(named: readonly string[], host: Host, { rate, rates 
   const [first = "", ...others] = named;
   if (Math.max(named.length, rates?.length ?? 0) > LIMITS.renditions)
     throw new UsageError(`A channel has ${LIMITS.renditions} renditions at most.`);
-  if (!rates) return named.flatMap((each) => openSource(each, host, rate));
+  if (!rates) return distinct(named.flatMap((each) => openSource(each, host, rate)));
   if (others.length > 0 || first === "-")
     throw new UsageError("--rates encodes one source at each rate: a file, or what ffmpeg reads.");
   const feeds = encode(first, isFile(first), rates);
   return feeds.map((feed, at) => ({ feed, kbps: rates[at], about: `${first} ${BY_FFMPEG}, ${rates[at]} kbit/s` }));
+}
+
+/** A viewer gets the best that fits: of two at one rate nobody would get the second. */
+function distinct(sources: readonly Source[]): readonly Source[] {
+  if (new Set(sources.map(({ kbps }) => kbps)).size < sources.length)
+    throw new UsageError("Give each rendition a rate of its own, as SOURCE@KBPS.");
+  return sources;
 }
 
 /** SOURCE or SOURCE@KBPS. */
@@ -70,6 +77,7 @@ function encode(source: string, hasFile: boolean, rates: readonly number[]): rea
 function isFile(source: string): boolean {
   const found = existsSync(source) ? statSync(source) : undefined;
   if (found?.isDirectory()) throw new UsageError(`${source} is a folder: name a file in it.`);
+  if (found?.isFIFO()) throw new UsageError(`${source} is a pipe: give it as standard input, with - for its name.`);
   if (!found?.isFile() && !udpAddress(source) && !isForFfmpeg(source)) throw new UsageError(`There is no file ${source}.`);
   return found?.isFile() ?? false;
 }

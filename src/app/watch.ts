@@ -7,6 +7,7 @@ import { nodeHost } from "#host/node/index.ts";
 import { CleanEnd } from "#media/index.ts";
 import { say, UsageError } from "./console.ts";
 import { type ClientFlags, identify } from "./identity.ts";
+import { udpFree } from "./machine.ts";
 import { startPlayer } from "./player.ts";
 import { whileRegistered } from "./registered.ts";
 
@@ -24,6 +25,8 @@ interface WatchFlags extends ClientFlags {
 /** `sipcast watch`: writes or shows the channel's MPEG-TS until Ctrl-C, `--seconds`, or until the network hangs up. */
 export async function runWatch(channel: string, flags: WatchFlags): Promise<void> {
   const identity = await identify(flags, channel, "anybody");
+  if (flags.interface !== undefined && !(await udpFree(flags.interface, 0)))
+    throw new UsageError(`--interface is "${flags.interface}", which is no address of this machine.`);
   let outputFailed = (_error: Error): void => undefined;
   const output = openOutput(flags, (error) => outputFailed(error));
   const delivery = flags.unicast
