@@ -3,6 +3,7 @@ import type { DigestAlgorithm, Host } from "../host.ts";
 import { nodeClock } from "./clock.ts";
 import { type HostCounters, hostCounters } from "./counters.ts";
 import { NodeDatagrams } from "./datagrams.ts";
+import { hmacHex } from "./hmac.ts";
 import { NodeLog } from "./log.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { connectMessages, listenMessages } from "./messages.ts";
@@ -28,7 +29,7 @@ export function nodeHost(options: NodeHostOptions = {}): NodeHost {
     digest: (algorithm, bytes) => hash(ALGORITHMS[algorithm], bytes, "buffer"),
     hmac: (algorithm, key, bytes) => createHmac(ALGORITHMS[algorithm], key).update(bytes).digest(),
     digestHex: (algorithm, text) => hash(ALGORITHMS[algorithm], text),
-    hmacHex: (algorithm, key, text) => createHmac(ALGORITHMS[algorithm], key).update(text).digest("hex"),
+    hmacHex: (algorithm, key, text) => hmacHex(ALGORITHMS[algorithm], key, text),
     datagram: (bind, handlers) => new NodeDatagrams(bind, handlers, counters),
     listen: (bind, streamOptions, handlers) => listenStreams(bind, streamOptions, handlers, counters),
     connect: (to, streamOptions, handlers) => connectStream(to, streamOptions, handlers, counters),
