@@ -230,6 +230,13 @@ test("page: served fresh, its hashed assets for ever; nothing outside its folder
   assert.deepEqual(await get("/api/channels"), [200, "no-store"]);
 });
 
+test("a URL that cannot be decoded is answered as every failure is", async () => {
+  for (const target of ["/%", "/live/%ff.ts"]) {
+    const answer = await fetch(`http://${at}${target}`);
+    assert.deepEqual([answer.status, ((await answer.json()) as { error: string }).error], [400, "bad-request"], target);
+  }
+});
+
 test("events: the list at once, and again when a channel goes on air [B6]", async () => {
   const channels = ds.table<OnAir>("channels", copiedTo("ds", "web"));
   const answer = await fetch(`http://${at}/api/events`);

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import cookie from "@fastify/cookie";
 import files from "@fastify/static";
-import fastify, { type FastifyError, type FastifyInstance } from "fastify";
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from "fastify";
 import { LIMITS } from "#base/limits.ts";
 import type { Logger } from "#base/log.ts";
 import type { BrowserHost, Timer } from "#host/host.ts";
@@ -49,6 +49,7 @@ export async function webServer(ports: WebServerPorts, config: WebConfig): Promi
     requestTimeout: LIMITS.httpRequestMs,
     http: { headersTimeout: LIMITS.httpHeadMs, connectionsCheckingInterval: LOOK_MS },
     forceCloseConnections: true,
+    frameworkErrors: (_error, _request, reply) => void (reply as FastifyReply).code(400).send(NOT_UNDERSTOOD), // a URL that is none
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
   });
   const connections = Connections.guard(app.server);
@@ -141,8 +142,9 @@ function failures(app: FastifyInstance, log: Logger): void {
     return reply.code(status).send(sent);
   });
 }
+const NOT_UNDERSTOOD: ApiFailure = { error: "bad-request", message: "This request could not be understood." };
 const SENTENCES: Readonly<Record<number, string>> = {
-  400: "This request could not be understood.",
+  400: NOT_UNDERSTOOD.message,
   413: "This is too much text.",
   415: "This request could not be understood: it must be JSON.",
 };
@@ -150,7 +152,7 @@ const SENTENCES: Readonly<Record<number, string>> = {
 function badField(fault: { instancePath: string; params: Record<string, unknown> } | undefined): ApiFailure {
   const field = fault?.instancePath.slice(1) || fault?.params["missingProperty"] || fault?.params["additionalProperty"];
   const error = "bad-value";
-  if (typeof field !== "string") return { error, message: "This request could not be understood." };
+  if (typeof field !== "string") return { error, message: NOT_UNDERSTOOD.message };
   return { error, message: "Please check this field: it is missing, too long or of the wrong kind.", field };
 }
 
