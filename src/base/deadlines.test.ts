@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Clock } from "#host/host.ts";
-import { Deadlines, type Timed } from "./deadlines.ts";
+import { Alarms, Deadlines, type Timed } from "./deadlines.ts";
 
 class ManualClock implements Clock {
   #nowMs = 0;
@@ -119,4 +119,14 @@ test("Deadlines fires nothing once it is cleared, also from within what fires, a
     deadlines.set(item(name), atMs);
   clock.goTo(1_000);
   assert.deepEqual(fired, ["stops"]);
+});
+
+test("Alarms ring once, at their time, unless they are deleted before", () => {
+  const clock = new ManualClock();
+  const alarms = new Alarms(clock);
+  const rung: [string, number][] = [];
+  const [, second] = ["a", "b"].map((name) => alarms.at(100, (nowMs) => rung.push([name, nowMs])));
+  if (second) alarms.delete(second);
+  clock.goTo(1_000);
+  assert.deepEqual(rung, [["a", 100]]);
 });

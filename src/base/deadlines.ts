@@ -85,3 +85,19 @@ export class Deadlines<T extends Timed> {
     if (next < Infinity) this.#arm(next);
   }
 }
+
+/** One thing that is to happen at a time. */
+export interface Alarm extends Timed {
+  readonly ring: (nowMs: number) => void;
+}
+/** Alarms on a wheel: each rings once, unless it is deleted before. */
+export class Alarms extends Deadlines<Alarm> {
+  constructor(clock: Clock) {
+    super(clock, (alarm, nowMs) => alarm.ring(nowMs));
+  }
+  at(atMs: number, ring: Alarm["ring"]): Alarm {
+    const alarm: Alarm = { wheelAtMs: Infinity, ring };
+    this.set(alarm, atMs);
+    return alarm;
+  }
+}

@@ -1,13 +1,16 @@
-import { Deadlines, type Timed } from "#base/deadlines.ts";
+import { Alarms } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
 import { CLIENT_TYPE, CopsPep, copsKey } from "#cops/index.ts";
 import type { Host, Timer } from "#host/host.ts";
-import { copiedTo } from "#overlay/types.ts";
+import { copiedTo, type Table } from "#overlay/types.ts";
 import type { RegistrationPushes, RegistrationTopics } from "#registration/types.ts";
 import {
   type Binding,
+  type BindingRow,
   Calls,
   Challenger,
+  type Destination,
+  type Hop,
   NatKeeper,
   portOf,
   RegisterRelay,
@@ -15,6 +18,7 @@ import {
   registerClaim,
   SipDriver,
   SipProxy,
+  type TransactionUser,
 } from "#sip/index.ts";
 import type { SipRequest, SipUri } from "#sip/wire/message.ts";
 import { ownUri, sipUri } from "#sip/wire/uri.ts";
@@ -44,7 +48,9 @@ export interface RunningDs extends RunningRole {
   readonly id: string;
   readonly calls: ChannelCalls;
   readonly admission: Admission;
+  readonly server: DsServer;
   readonly proxy: SipProxy;
+  readonly registerRelay: RegisterRelay;
   readonly sip: SipDriver;
   readonly pep: CopsPep;
   readonly records: CallRecords;
@@ -52,21 +58,73 @@ export interface RunningDs extends RunningRole {
   readonly tables: Pick<ChannelPorts, "onAir" | "sessions">;
 }
 
-interface Alarm extends Timed {
-  readonly ring: () => void;
-}
-
 /** A DS server [B2]: registrar and channel sessions over UDP and WebSocket, PEP of its edge. Serves once it knows its users. */
 export function startDs(context: RoleContext, config: DsConfig): RunningDs {
   const { host, overlay, log, operatorKey } = context;
-  const directory = new Directory();
+  const { id, domain } = config;
+  const { pep, admission } = startPep(context, config);
+  const sip: SipDriver = new SipDriver(
+    host,
+    { log },
+    handedTo(() => server),
+  );
+  const ground = groundOf(context, config, sip);
+  const { directory, isHere } = ground;
+  const people = startPeople(ground);
+  const { calls, channelCalls, records, ports, alarms } = startChannels(ground, people.proxy, admission);
+  const server: DsServer = new DsServer({
+    transactions: sip,
+    calls,
+    ...people,
+    directory,
+    challenger: new Challenger({ host, credentials: directory }, operatorKey, { realm: domain, algorithms: config.digest }),
+    isHere,
+    domain,
+    isReady: () => overlay.self.phase !== "joining",
+    isPeer: (request) => ports.peers.isPeer(request),
+  });
+  addTransports(sip, context, config);
+  overlay.whenCaughtUp(() => {
+    channelCalls.resume(id, host.nowMs());
+    server.resumed();
+    if (channelCalls.count > 0) log.info("DS goes on with its calls", { id, calls: channelCalls.count });
+  });
+  const stopLearning = learnSubscribers(context, directory);
+  const { proxy, registerRelay, natKeeper } = people;
+  return {
+    id,
+    calls: channelCalls,
+    admission,
+    server,
+    proxy,
+    registerRelay,
+    tables: ports,
+    sip,
+    pep,
+    records,
+    stop(stopped) {
+      stopLearning();
+      overlay.setPhase("draining");
+      for (const call of [...records.open(), ...channelCalls.placed()]) calls.end(call, SHUTDOWN);
+      records.whenNone(LIMITS.dsGoodbyeMs, () => {
+        overlay.leave();
+        alarms.clear();
+        for (const part of [admission, pep, calls, natKeeper, registerRelay, sip]) part.stop();
+        stopped();
+      });
+    },
+  };
+}
+
+/** What asks its edge for bandwidth. */
+function startPep({ host, log }: RoleContext, { id, edge, integrity }: DsConfig): { pep: CopsPep; admission: Admission } {
   const pep = new CopsPep(
     host,
     {
-      peer: config.edge,
-      pepId: config.id,
+      peer: edge,
+      pepId: id,
       clientTypes: [CLIENT_TYPE.provisioning, CLIENT_TYPE.admission],
-      ...(config.integrity && { integrity: copsKey(config.integrity) }),
+      ...(integrity && { integrity: copsKey(integrity) }),
       log,
     },
     {
@@ -77,21 +135,77 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     },
   );
   const admission = new Admission(host, pep);
-  const sip: SipDriver = new SipDriver(
-    host,
-    { log },
-    {
-      answerAtOnce: (request) => server.answerAtOnce(request),
-      onRequest: (request, id, flow) => server.onRequest(request, id, flow),
-      onAck: (request, flow) => server.onAck(request, flow),
-      onCancel: (id) => server.onCancel(id),
-      onResponse: (response, id, flow) => server.onResponse(response, id, flow),
-      onFailure: (id, cause) => server.onFailure(id, cause),
-      onSettled: (id) => server.onSettled(id),
-      onFlowClosed: (flow) => server.onFlowClosed(flow),
-    },
+  return { pep, admission };
+}
+
+/** The driver is there before its user, who sends by it. */
+const handedTo = (server: () => DsServer): TransactionUser => ({
+  answerAtOnce: (request) => server().answerAtOnce(request),
+  onRequest: (request, id, flow) => server().onRequest(request, id, flow),
+  onAck: (request, flow) => server().onAck(request, flow),
+  onCancel: (id) => server().onCancel(id),
+  onResponse: (response, id, flow) => server().onResponse(response, id, flow),
+  onFailure: (id, cause) => server().onFailure(id, cause),
+  onSettled: (id) => server().onSettled(id),
+  onFlowClosed: (flow) => server().onFlowClosed(flow),
+});
+
+/** What all services of a DS stand on. */
+interface Ground {
+  readonly context: RoleContext;
+  readonly config: DsConfig;
+  readonly sip: SipDriver;
+  readonly hostName: string;
+  readonly isHere: (uri: SipUri) => boolean;
+  readonly fellows: Fellows;
+  readonly directory: Directory;
+  readonly bindings: Table<Binding>;
+}
+function groundOf(context: RoleContext, config: DsConfig, sip: SipDriver): Ground {
+  const { overlay } = context;
+  const { id, domain } = config;
+  const hostName = `${id}.${domain}`;
+  return {
+    context,
+    config,
+    sip,
+    hostName,
+    isHere: (uri) => uri.host === domain || uri.host === hostName || sip.isOwn(uri.host, portOf(uri)),
+    fellows: new Fellows(overlay, domain, (transport) => sip.serves(transport)),
+    directory: new Directory(),
+    bindings: overlay.table<Binding>("bindings", copiedTo("ds")),
+  };
+}
+
+/** Where people are, and how requests reach them. */
+function startPeople({ context, config: { domain }, sip, isHere, fellows, directory, bindings }: Ground) {
+  const { host, overlay, operatorKey } = context;
+  const peerAt = (uri: SipUri): Destination | undefined => fellows.of(uri);
+  const proxy = new SipProxy({ transactions: sip, network: sip, bindings, isHere, peerAt, host }, operatorKey, domain);
+  const flowOf = (row: BindingRow): ReturnType<SipProxy["flowOf"]> => proxy.flowOf(row);
+  const registrar = new Registrar(
+    { table: bindings, host, edgeOf: (register, contact, flow) => proxy.edgeOf(register, contact, flow), flowOf },
+    { domain },
   );
-  const fellows = new Fellows(overlay, config.domain, (transport) => sip.serves(transport));
+  const natKeeper = new NatKeeper({ transactions: sip, bindings, flowOf, host }, sipUri({ host: domain }));
+  const registerRelay = new RegisterRelay(
+    {
+      transactions: sip,
+      registrar,
+      host,
+      homeOf: (user) => fellows.serving(directory.subscriber(user)?.home ?? ""),
+      pathOf: (register, flow) => proxy.pathOf(register, flow),
+      claim: (register) => registerClaim(host, operatorKey, overlay.self.id, register),
+    },
+    domain,
+  );
+  return { proxy, registrar, natKeeper, registerRelay };
+}
+
+/** Calls to channels: who is on air, who watches. */
+function startChannels(ground: Ground, proxy: SipProxy, admission: Admission) {
+  const { context, sip, fellows } = ground;
+  const { host, overlay, log } = context;
   const calls: Calls = new Calls(
     {
       transactions: sip,
@@ -101,7 +215,7 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
       user: {
         onInvite: (call, request, flow, replaces) => {
           records.begun(call, request);
-          if (overlay.self.phase === "draining") answering.reject(call, 503);
+          if (overlay.self.phase === "draining") recorded.reject(call, 503);
           else channelCalls.onInvite(call, request, flow, replaces);
         },
         onProvisional: (call, response) => channelCalls.onProvisional(call, response),
@@ -116,127 +230,36 @@ export function startDs(context: RoleContext, config: DsConfig): RunningDs {
     { supported: ["replaces"] },
   );
   const records = new CallRecords(host, log);
-  const answering = records.recording(calls);
-  const alarms = new Deadlines<Alarm>(host, ({ ring }) => ring());
-  const hostName = `${config.id}.${config.domain}`;
+  const recorded = records.recording(calls);
+  const alarms = new Alarms(host);
+  const ports = channelPorts(ground, proxy, { calls: recorded, admission, alarms });
+  const channelCalls = new ChannelCalls(ports, (request) => fromOf(request)?.uri.user ?? "");
+  return { calls, records, alarms, ports, channelCalls };
+}
+
+function channelPorts(
+  { context, config, sip, hostName, isHere, fellows, directory, bindings }: Ground,
+  proxy: SipProxy,
+  { calls, admission, alarms }: Pick<ChannelPorts, "calls" | "admission"> & { readonly alarms: Alarms },
+): ChannelPorts {
+  const { host, overlay } = context;
+  const { id, site, edgeId, domain, askSequentially = false } = config;
   const onAir = overlay.table<OnAir>("channels", copiedTo("ds", "web"));
-  const bindings = overlay.table<Binding>("bindings", copiedTo("ds"));
-  const isHere = (uri: SipUri): boolean =>
-    uri.host === config.domain || uri.host === hostName || sip.isOwn(uri.host, portOf(uri));
-  const registrar = new Registrar(
-    {
-      table: bindings,
-      host,
-      edgeOf: (register, contact, flow) => proxy.edgeOf(register, contact, flow),
-      flowOf: (row) => proxy.flowOf(row),
-    },
-    { domain: config.domain },
-  );
-  const ports: ChannelPorts = {
-    calls: answering,
+  const contactsHere = (aor: string): readonly Hop[] => proxy.contactsHere(aor);
+  return {
+    calls,
     admission,
     directory,
     onAir,
     sessions: overlay.table<Session>("sessions", copiedTo("ds")),
-    peers: peerPort(context, config.domain, {
-      bindings,
-      fellows,
-      isHere,
-      contactsHere: (aor) => proxy.contactsHere(aor),
-      onAir,
-    }),
-    here: {
-      site: config.site,
-      edgeId: config.edgeId,
-      domain: config.domain,
-      hostName,
-      isSequential: config.askSequentially ?? false,
-    },
-    contact: (to) => nameAddr(ownUri(config.id, sip.localUri(to))),
+    peers: peerPort(context, domain, { bindings, fellows, isHere, contactsHere, onAir }),
+    here: { site, edgeId, domain, hostName, isSequential: askSequentially },
+    contact: (to) => nameAddr(ownUri(id, sip.localUri(to))),
     joinId: (request) => joinId(host, request),
     wallMs: () => host.wallMs(),
-    alarm: (afterMs, ring) => {
-      const alarm: Alarm = { wheelAtMs: Infinity, ring };
-      alarms.set(alarm, host.nowMs() + afterMs);
+    alarm(afterMs, ring) {
+      const alarm = alarms.at(host.nowMs() + afterMs, ring);
       return () => alarms.delete(alarm);
-    },
-  };
-  const channelCalls = new ChannelCalls(ports, (request) => fromOf(request)?.uri.user ?? "");
-  const proxy: SipProxy = new SipProxy(
-    {
-      transactions: sip,
-      network: sip,
-      bindings,
-      isHere,
-      peerAt: (uri) => fellows.of(uri),
-      host,
-    },
-    operatorKey,
-    config.domain,
-  );
-  const natKeeper = new NatKeeper(
-    { transactions: sip, bindings, flowOf: (row) => proxy.flowOf(row), host },
-    sipUri({ host: config.domain }),
-  );
-  const registerRelay = new RegisterRelay(
-    {
-      transactions: sip,
-      registrar,
-      host,
-      homeOf: (user) => fellows.serving(directory.subscriber(user)?.home ?? ""),
-      pathOf: (register, flow) => proxy.pathOf(register, flow),
-      claim: (register) => registerClaim(host, operatorKey, overlay.self.id, register),
-    },
-    config.domain,
-  );
-  const server = new DsServer({
-    transactions: sip,
-    calls,
-    proxy,
-    registrar,
-    registerRelay,
-    natKeeper,
-    directory,
-    challenger: new Challenger({ host, credentials: directory }, operatorKey, {
-      realm: config.domain,
-      algorithms: config.digest,
-    }),
-    isHere,
-    domain: config.domain,
-    isReady: () => overlay.self.phase !== "joining",
-    isPeer: (request) => ports.peers.isPeer(request),
-  });
-  addTransports(sip, context, config);
-  overlay.whenCaughtUp(() => {
-    channelCalls.resume(config.id, host.nowMs());
-    server.resumed();
-    if (channelCalls.count > 0) log.info("DS goes on with its calls", { id: config.id, calls: channelCalls.count });
-  });
-  const stopLearning = learnSubscribers(context, directory);
-  return {
-    id: config.id,
-    calls: channelCalls,
-    admission,
-    proxy,
-    tables: ports,
-    sip,
-    pep,
-    records,
-    stop(stopped) {
-      stopLearning();
-      overlay.setPhase("draining");
-      for (const call of [...records.open(), ...channelCalls.placed()]) calls.end(call, SHUTDOWN);
-      records.whenNone(LIMITS.dsGoodbyeMs, () => {
-        overlay.leave();
-        admission.stop();
-        alarms.clear();
-        pep.stop();
-        calls.stop();
-        natKeeper.stop();
-        registerRelay.stop();
-        sip.stop();
-        stopped();
-      });
     },
   };
 }

@@ -1,5 +1,5 @@
 import { hex } from "#base/bytes.ts";
-import { Deadlines } from "#base/deadlines.ts";
+import { type Alarm, Alarms } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
 import { SAFE, type Ticket } from "#base/ticket.ts";
 import { response } from "../wire/builders.ts";
@@ -9,7 +9,7 @@ import { capabilities, type Fields, unsupported } from "./call-messages.ts";
 import type { CallEnd, CallsConfig, CallsPorts } from "./call-types.ts";
 import { type Dialog, withCSeq } from "./dialog.ts";
 import { dialogRow } from "./dialog-row.ts";
-import type { Alarm, Asking, Body, Leg } from "./leg.ts";
+import type { Asking, Body, Leg } from "./leg.ts";
 import type { ClientTxId, ServerTxId } from "./ports.ts";
 import { timerRequest } from "./session-timer.ts";
 import { DEFAULT_TIMERS, patienceMs, type TransactionTimers } from "./timers.ts";
@@ -25,13 +25,13 @@ export class CallOutbox {
   readonly #ports: Omit<CallsPorts, "user">;
   readonly #timers: TransactionTimers;
   readonly #supported: readonly string[];
-  readonly #alarms: Deadlines<Alarm>;
+  readonly #alarms: Alarms;
 
   constructor(ports: Omit<CallsPorts, "user">, { timers = DEFAULT_TIMERS, supported = [] }: CallsConfig) {
     this.#ports = ports;
     this.#timers = timers;
     this.#supported = ["timer", ...supported];
-    this.#alarms = new Deadlines(ports.host, (alarm, nowMs) => alarm.ring(nowMs));
+    this.#alarms = new Alarms(ports.host);
   }
 
   stop(): void {
@@ -113,9 +113,8 @@ export class CallOutbox {
     const made = withFields(response(invite, 200, undefined, leg.dialog?.localTag), fields);
     const answer: SipResponse = leg.ours ? { ...made, body: leg.ours.bytes } : made;
     const machine = new Unacked(this.#timers, this.#ports.host.nowMs());
-    const alarm: Alarm = { wheelAtMs: Infinity, ring: (nowMs) => this.#onUnacked(leg, nowMs, gaveUp) };
+    const alarm = this.#alarms.at(machine.nextDeadlineMs, (nowMs) => this.#onUnacked(leg, nowMs, gaveUp));
     leg.unacked = { tx, cseq: cseqOf(invite)?.number ?? 0, response: answer, ticket, machine, alarm };
-    this.#alarms.set(alarm, machine.nextDeadlineMs);
     this.#ports.transactions.respond(tx, answer, ticket);
   }
   #onUnacked(leg: Leg, nowMs: number, gaveUp: () => void): void {
@@ -180,9 +179,7 @@ export class CallOutbox {
   }
   alarm(afterMs: number, ring: (nowMs: number) => void, instead?: Alarm): Alarm {
     if (instead) this.#alarms.delete(instead);
-    const alarm: Alarm = { wheelAtMs: Infinity, ring };
-    this.#alarms.set(alarm, this.nowMs + afterMs);
-    return alarm;
+    return this.#alarms.at(this.nowMs + afterMs, ring);
   }
   silence(...alarms: readonly (Alarm | undefined)[]): void {
     for (const alarm of alarms) if (alarm) this.#alarms.delete(alarm);

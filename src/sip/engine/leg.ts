@@ -1,6 +1,6 @@
 /** What `Calls` (calls.ts) keeps of one call and of its client transactions. */
 
-import type { Timed } from "#base/deadlines.ts";
+import type { Alarm } from "#base/deadlines.ts";
 import type { Ticket } from "#base/ticket.ts";
 import type { NameAddr, SipMessage, SipRequest, SipResponse } from "../wire/message.ts";
 import type { CallEnd, CallId, CallKeeper } from "./call-types.ts";
@@ -17,11 +17,6 @@ export interface Body {
 export function bodyOf(message: SipMessage): Body | undefined {
   if (message.body.length === 0) return undefined;
   return { type: message.headers.get("content-type") ?? "", bytes: message.body.slice() };
-}
-
-/** One thing that is to happen at a time. */
-export interface Alarm extends Timed {
-  readonly ring: (nowMs: number) => void;
 }
 
 /**

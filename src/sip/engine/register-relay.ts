@@ -1,10 +1,9 @@
 /** REGISTER at a server that may not be the user's registrar: an edge proxy's part (RFC 3327 §5.2, RFC 5626 §5.1). */
-import { Deadlines } from "#base/deadlines.ts";
+import { type Alarm, Alarms } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Clock } from "#host/host.ts";
 import type { SipRequest, SipResponse } from "../wire/message.ts";
 import { toOf } from "../wire/values.ts";
-import type { Alarm } from "./leg.ts";
 import { PEER_HEADER } from "./peer-claim.ts";
 import type { ClientTxId, Destination, Flow, ServerTxId, TransactionPort } from "./ports.ts";
 import type { Registrar } from "./registrar.ts";
@@ -54,13 +53,13 @@ export class RegisterRelay {
   readonly #ports: RegisterRelayPorts;
   readonly #realm: string;
   readonly #relayed = new Map<ClientTxId, Relayed>();
-  readonly #alarms: Deadlines<Alarm>;
+  readonly #alarms: Alarms;
 
   /** `realm`: credentials for it end here. */
   constructor(ports: RegisterRelayPorts, realm: string) {
     this.#ports = ports;
     this.#realm = realm;
-    this.#alarms = new Deadlines(ports.host, (alarm, nowMs) => alarm.ring(nowMs));
+    this.#alarms = new Alarms(ports.host);
   }
 
   /** `isVouched`: a fellow server sends it, because this one is his home. Our own word is given to who registers himself alone. */
@@ -93,10 +92,9 @@ export class RegisterRelay {
     const refusal = refusalOf(asked.request);
     if (refusal) return transactions.respond(asked.id, refusal);
     const tx = transactions.request(this.#copy(asked, home), home);
-    const silence: Alarm = { wheelAtMs: Infinity, ring: () => this.#onSilence(tx, relayed) };
+    const silence = this.#alarms.at(host.nowMs() + LIMITS.homeAnswerMs, () => this.#onSilence(tx, relayed));
     const relayed: Relayed = { ...asked, silence };
     this.#relayed.set(tx, relayed);
-    this.#alarms.set(silence, host.nowMs() + LIMITS.homeAnswerMs);
     this.counters.sentHome++;
   }
   /** With our Path and our word; without the credentials, which we have checked. */

@@ -1,6 +1,6 @@
 /** Keeps one contact of a user registered (RFC 3261 §10.2), over one flow at a time (RFC 5626 §4). */
 import { hex } from "#base/bytes.ts";
-import { Deadlines } from "#base/deadlines.ts";
+import { type Alarm, Alarms } from "#base/deadlines.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Clock, Entropy } from "#host/host.ts";
 import { request } from "../wire/builders.ts";
@@ -11,7 +11,6 @@ import { contactsOf, formatNameAddr, nameAddr, numberOf, paramText, withParam } 
 import type { Credentials } from "./call-types.ts";
 import { withCSeq } from "./dialog.ts";
 import { DigestClient, isStale } from "./digest.ts";
-import type { Alarm } from "./leg.ts";
 import type { ClientTxId, Destination, Flow, TransactionPort } from "./ports.ts";
 
 export type RegistrationState =
@@ -61,7 +60,7 @@ export class RegistrationClient {
   readonly #servers: number;
   readonly #digest: DigestClient | undefined;
   readonly #callId: string;
-  readonly #alarms: Deadlines<Alarm>;
+  readonly #alarms: Alarms;
   #alarm: Alarm | undefined;
   #wanted = false;
   #registered = false;
@@ -82,7 +81,7 @@ export class RegistrationClient {
     this.#digest = config.credentials && new DigestClient(ports.host, config.credentials);
     this.#callId = hex(ports.host.random(16));
     this.#expiresSec = config.expiresSec ?? 3_600;
-    this.#alarms = new Deadlines(ports.host, (alarm, nowMs) => alarm.ring(nowMs));
+    this.#alarms = new Alarms(ports.host);
   }
 
   /** Registers, and keeps registered until `unregister`. After a refusal it tries anew. */
@@ -267,8 +266,7 @@ export class RegistrationClient {
 
   #at(afterMs: number, ring: () => void): void {
     this.#quiet();
-    this.#alarm = { wheelAtMs: Infinity, ring };
-    this.#alarms.set(this.#alarm, this.#ports.host.nowMs() + afterMs);
+    this.#alarm = this.#alarms.at(this.#ports.host.nowMs() + afterMs, ring);
   }
   #quiet(): void {
     if (this.#alarm) this.#alarms.delete(this.#alarm);

@@ -1,3 +1,4 @@
+import type { Alarm } from "#base/deadlines.ts";
 import { allSafe, SAFE, type Ticket } from "#base/ticket.ts";
 import type { SipMessage, SipRequest, SipResponse } from "../wire/message.ts";
 import { numberOf } from "../wire/values.ts";
@@ -5,7 +6,7 @@ import { type Fields, sameSession } from "./call-messages.ts";
 import type { CallOutbox } from "./call-outbox.ts";
 import type { Dialog } from "./dialog.ts";
 import type { DialogRow } from "./dialog-row.ts";
-import { type Alarm, type Asking, bodyOf, type Leg } from "./leg.ts";
+import { type Asking, bodyOf, type Leg } from "./leg.ts";
 import type { ServerTxId } from "./ports.ts";
 import { type Agreed, agreedByAnswer, SessionTimer, timerAnswer, timerRequest } from "./session-timer.ts";
 
