@@ -4,7 +4,8 @@ import type { HostCounters } from "#host/node/index.ts";
 import type { NatsCarrier } from "#overlay/carriers/nats.ts";
 import type { ChannelHub, OverlayNode } from "#overlay/index.ts";
 import type { Registration } from "#registration/index.ts";
-import type { SipCounters } from "#sip/index.ts";
+import type { RegisterRelay, SipCounters, SipProxy } from "#sip/index.ts";
+import type { DsServer } from "#tv/index.ts";
 
 export type NatsCounters = NatsCarrier["counters"] & NatsCarrier["assembler"]["counters"];
 type Help<Counters> = Readonly<Record<keyof Counters & string, string>>;
@@ -25,6 +26,24 @@ export const SIP_HELP: Help<SipCounters> = {
   unsent: "SIP messages for flows that are gone.",
   failures: "SIP client transactions that ended in silence or with their flow.",
   faults: "Faults of our own, each of which ended one SIP transaction.",
+};
+
+export const PROXY_HELP: Help<SipProxy["counters"]> = {
+  forwarded: "SIP requests between people sent on, each copy of a fork.",
+  loops: "SIP requests that came back to where they had been: answered 482.",
+  forged: "SIP requests with a Route that no server of the operator wrote: answered 403.",
+  flowsGone: "SIP requests for connections that are gone: answered 430.",
+  droppedAcks: "ACKs that could not be sent on.",
+};
+
+export const REGISTER_HELP: Help<RegisterRelay["counters"]> = {
+  sentHome: "REGISTERs sent to the user's home DS.",
+  homeSilent: "REGISTERs served in place of a home DS that did not answer.",
+};
+
+export const STRANGER_HELP: Help<DsServer["dropped"]> = {
+  foreignFrom: "SIP requests refused because a user spoke in another's name.",
+  strangers: "SIP requests to people refused because they came from strangers.",
 };
 
 export const COPS_HELP: Help<CopsCounters> = {
@@ -54,6 +73,7 @@ export const REPLICATION_HELP: Help<OverlayNode["replication"]["counters"]> = {
   badRows: "Pieces of rows that could not be read.",
   unreplicated: "Promises that left before another member had a copy.",
   resent: "Pieces of rows sent again, as no copy was confirmed.",
+  droppedRows: "Rows of others that a full table dropped.",
 };
 
 export const CHANNEL_HELP: Help<ChannelHub["counters"]> = {

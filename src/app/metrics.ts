@@ -10,9 +10,12 @@ import {
   NATS_HELP,
   type NatsCounters,
   OVERLAY_HELP,
+  PROXY_HELP,
+  REGISTER_HELP,
   REGISTRATION_HELP,
   REPLICATION_HELP,
   SIP_HELP,
+  STRANGER_HELP,
 } from "./metrics-help.ts";
 
 /** Where the numbers stand: plain fields of whoever counts, read when asked. */
@@ -108,6 +111,13 @@ const metric = (name: string, labels: readonly string[], help: string, read: Met
 
 const SERVERS: readonly Metric[] = [
   ...fields("sip", SIP_HELP, ["ds"], ({ operator }) => operator.servers.map(({ id, sip }) => [{ ds: id }, sip.counters])),
+  ...fields("proxy", PROXY_HELP, ["ds"], ({ operator }) => operator.servers.map(({ id, proxy }) => [{ ds: id }, proxy.counters])),
+  ...fields("register", REGISTER_HELP, ["ds"], ({ operator }) =>
+    operator.servers.map(({ id, registerRelay }) => [{ ds: id }, registerRelay.counters]),
+  ),
+  ...fields("refused", STRANGER_HELP, ["ds"], ({ operator }) =>
+    operator.servers.map(({ id, server }) => [{ ds: id }, server.dropped]),
+  ),
   metric("sip_transactions", ["ds", "side"], "SIP transactions at work.", ({ operator }) =>
     operator.servers.flatMap(({ id, sip: { transactions } }) =>
       Object.entries(transactions).map(([side, count]) => [{ ds: id, side }, count] as const),

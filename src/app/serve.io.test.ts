@@ -45,6 +45,9 @@ test("serve shows how it is, takes SIGHUP, and on SIGTERM says 503 before it clo
     'sipcast_link_capacity_bits_per_second{broker="broker",link="core1",kind="core"} 100000000',
     'sipcast_cops_lost_total{member="broker",side="pdp"} 0',
     'sipcast_sip_garbage_total{ds="ds1"} 0',
+    'sipcast_proxy_forwarded_total{ds="ds1"} 0',
+    'sipcast_register_home_silent_total{ds="ds1"} 0',
+    'sipcast_refused_strangers_total{ds="ds1"} 0',
   ])
     assert.ok(body.includes(`${line}\n`), `${line} in:\n${body}`);
   for (const [, name = ""] of body.matchAll(/^(sipcast_\w+?)(?:_bucket|_sum|_count)?[ {]/gm))
