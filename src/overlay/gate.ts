@@ -39,7 +39,7 @@ export interface GatePorts {
 
 /**
  * The gate of one own stream (DESIGN §5): batches become safe in order, each when it is on the disk and one other member has
- * it there too; without an answer after 100 ms it is let go, and counted.
+ * it there too; where none can have it soon, and without an answer after 100 ms, it is let go, and counted.
  */
 export class Gate {
   readonly #clock: Clock;

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
+import { utf8 } from "#base/bytes.ts";
 import { LIMITS } from "#base/limits.ts";
 import type { Ticket } from "#base/ticket.ts";
 import { type SimNetwork, simTest } from "#sim/index.ts";
 import { copiedTo, type OverlayNode, type Table } from "./index.ts";
 import { contents, stage } from "./test-stage.ts";
+import { decodeFrame, encodeFrame } from "./wire/frame.ts";
+import { encodePiece, encodeRecord } from "./wire/piece.ts";
 
 const ALL = copiedTo("ds");
 const READY_MS = 1_000;
@@ -355,4 +358,23 @@ simTest("a member of a role that does not copy a table has none of it", (net) =>
   const strange = web.table<string>("t", ALL);
   net.run(2_000);
   assert.equal(strange.get("k"), undefined);
+});
+
+simTest("a hello tells of as many streams as it has room for, the latest first, and is understood", (net) => {
+  const { node } = servers(net, ["ds1"]).all[0];
+  const lives = LIMITS.overlayStreams;
+  for (const table of ["one", "two"]) {
+    node.table(table, ALL);
+    for (let life = 1; life <= lives; life++) {
+      const head = { table, owner: "ds9", life, audience: "", after: 0, through: 1 };
+      const times = { leftMs: 60_000, keepMs: 60_000 };
+      const record = { key: utf8(`k${life}`), seq: 1, order: 1, term: 0, ...times, value: utf8("1") };
+      node.replication.onRows(encodePiece(head, [encodeRecord(record)]));
+    }
+  }
+  const heads = node.replication.heads();
+  assert.equal(heads.length, lives);
+  assert.equal(heads[0]?.life, lives);
+  const hello = { kind: "hello", id: 1, upMs: 1, speaks: 1, role: "ds", phase: "serving", info: {}, heads } as const;
+  assert.equal(decodeFrame(encodeFrame({ from: "ds1", incarnation: 1, ...hello })).status, "ok");
 });

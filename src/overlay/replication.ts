@@ -1,4 +1,5 @@
 import { NO_BYTES } from "#base/bytes.ts";
+import { LIMITS } from "#base/limits.ts";
 import type { Ticket } from "#base/ticket.ts";
 import type { Clock, Timer } from "#host/host.ts";
 import { groupOf, rendezvous } from "./engine/rendezvous.ts";
@@ -42,8 +43,8 @@ export interface ReplicationPorts {
  * that whatever a carrier lost is asked for: rows of a life that still writes from its writer, others from whoever has them.
  */
 export class Replication implements JournalReader {
-  /** Plain fields for /metrics. `unreplicated`: promises, of all tables, that only this member can keep (DESIGN §5). */
-  readonly counters = { badRows: 0, unreplicated: 0, resent: 0 };
+  #badRows = 0;
+  #resent = 0;
   #unreplicatedAtMs = -Infinity;
   readonly #clock: Clock;
   readonly #journal: Journal;
@@ -74,6 +75,17 @@ export class Replication implements JournalReader {
 
   tables(): Iterable<OverlayTable<Json>> {
     return this.#tables.values();
+  }
+
+  /**
+   * For /metrics. `unreplicated`: promises that only this member can keep (DESIGN §5). `droppedRows`: of others, for want of
+   * room [B2].
+   */
+  get counters(): Readonly<Record<"badRows" | "resent" | "unreplicated" | "droppedRows", number>> {
+    const tables = [...this.#tables.values()];
+    const unreplicated = tables.reduce((sum, table) => sum + table.unreplicated, 0);
+    const droppedRows = tables.reduce((sum, table) => sum + table.all.dropped, 0);
+    return { badRows: this.#badRows, resent: this.#resent, unreplicated, droppedRows };
   }
 
   /** A promise left, not long ago, that only this member can keep. */
@@ -161,14 +173,15 @@ export class Replication implements JournalReader {
     this.#reviewCatchUp();
   }
 
-  /** For a hello: what this life wrote, and what is here of lives that write no more. */
+  /** For a hello, which has room for so many: what this life wrote, and what is here of lives that write no more, the latest first. */
   heads(): readonly Position[] {
-    return this.#all().flatMap(([table, stream]): Position | [] => {
+    const heads = this.#all().flatMap(([table, stream]): Position | [] => {
       const { owner, life, audience, seen, count, isLossy } = stream;
       const isOwn = owner === this.#ports.self.id && life === this.#life;
       const isPast = !isOwn && this.#ports.lifeOf(owner) !== life && count > 0 && !isLossy;
       return (isOwn || isPast) && seen > 0 ? { table, owner, life, audience, seq: seen } : [];
     });
+    return heads.sort((a, b) => b.life - a.life).slice(0, LIMITS.overlayStreams);
   }
 
   onHeads(from: MemberId, heads: readonly Position[]): void {
@@ -191,7 +204,7 @@ export class Replication implements JournalReader {
   onRows(octets: Uint8Array): void {
     const decoded = decodePiece(octets);
     if (decoded.status !== "ok") {
-      this.counters.badRows++;
+      this.#badRows++;
       return;
     }
     const { head } = decoded.value;
@@ -261,7 +274,6 @@ export class Replication implements JournalReader {
       resend: (after) => this.#resend(table, stream, after),
       unreplicated: (promises) => {
         table.unreplicated += promises;
-        this.counters.unreplicated += promises;
         this.#unreplicatedAtMs = this.#clock.nowMs();
       },
     });
@@ -318,7 +330,7 @@ export class Replication implements JournalReader {
   #resend(table: OverlayTable<Json>, stream: Stream, after: number): void {
     const piece = table.all.piece(stream, after, this.#clock.nowMs());
     if (!piece) return;
-    this.counters.resent++;
+    this.#resent++;
     for (const id of this.#copiers(table, stream)) this.#ports.send(id, { kind: "rows", octets: piece.octets });
   }
 

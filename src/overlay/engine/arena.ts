@@ -22,11 +22,6 @@ export class Arena {
   /** Of blocks that are taken. */
   usedOctets = 0;
 
-  /** Octets that a block of that length really takes. */
-  static room(octets: number): number {
-    return unitsOf(octets) * UNIT_OCTETS;
-  }
-
   allocate(octets: number): number {
     const units = unitsOf(octets);
     if (units >= UNITS_PER_SLAB) throw new RangeError(`Cannot hold ${octets} octets in one block`);

@@ -51,10 +51,8 @@ const FIXED_OCTETS = 36;
 const KIND = { row: 0, mark: 1 } as const;
 const LONGEST_MS = 0xffff_ffff;
 
-export const recordOctets = (keyOctets: number, valueOctets: number): number => FIXED_OCTETS + keyOctets + valueOctets;
-
 export function encodeRecord({ key, seq, order, term, leftMs, keepMs, value }: RowRecord): Uint8Array {
-  const bytes = new Uint8Array(recordOctets(key.length, value?.length ?? 0));
+  const bytes = new Uint8Array(FIXED_OCTETS + key.length + (value?.length ?? 0));
   const view = new DataView(bytes.buffer);
   view.setUint32(0, bytes.length);
   view.setUint8(4, value ? KIND.row : KIND.mark);

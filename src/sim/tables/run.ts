@@ -160,11 +160,11 @@ class Run {
     this.#words.push(word);
     this.#await(server.node, ticket, word);
   }
-  #await({ replication: { counters } }: OverlayNode, ticket: Ticket, word: Word): void {
-    const before = counters.unreplicated;
+  #await({ replication }: OverlayNode, ticket: Ticket, word: Word): void {
+    const before = replication.counters.unreplicated;
     ticket.onSafe(() => {
       word.isPromised = true;
-      word.isAlone = counters.unreplicated > before;
+      word.isAlone = replication.counters.unreplicated > before;
     });
   }
 
