@@ -236,6 +236,7 @@ export class ServerTransactions {
         if (answer === undefined) return;
         if (answer.status >= 200) tx.request = undefined;
         this.#sendBack(tx, serialize(tagged(answer, tx.toTag)));
+        if (tx.machine.state === "accepted") tx.latest = undefined; // its user's to repeat (RFC 6026 §7.1)
         return;
       case "resend":
         counters.retransmissionsOut++;

@@ -24,6 +24,7 @@ import {
   maxForwardsOf,
   refusalOf,
 } from "./routing.ts";
+import { NONE } from "./timers.ts";
 
 export interface ProxyPorts {
   readonly transactions: TransactionPort;
@@ -342,7 +343,7 @@ export class SipProxy {
     }
     if (answer.status >= 200) {
       branch.ended = true;
-      branch.hops = [];
+      branch.hops = NONE;
     }
     if (answer.status >= 300 || (branch.ended && !context.isInvite)) this.#branches.delete(branch.tx); // nothing more will come
     const isOurs = answer.status === 430 && context.mark !== undefined; // no client is to see it (RFC 5626 §11.5)

@@ -17,7 +17,7 @@ export class ResponseContext {
   readonly #isInvite: boolean;
   #pending: readonly number[];
   /** All finals so far but 2xx, while there was none. */
-  readonly #finals: SipResponse[] = [];
+  #finals: readonly SipResponse[] = NONE;
   #answered = false;
 
   constructor(isInvite: boolean, branches: number) {
@@ -31,7 +31,7 @@ export class ResponseContext {
     if (response.status < 200) return this.#onProvisional(response);
     this.#pending = this.#pending.filter((other) => other !== branch);
     if (response.status < 300) return this.#onSuccess(response);
-    this.#finals.push(response);
+    this.#finals = [...this.#finals, response];
     const cancels = response.status >= 600 ? this.#cancelRest(false) : NONE;
     if (this.#pending.length > 0 || this.#answered) return cancels;
     this.#answered = true;

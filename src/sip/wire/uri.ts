@@ -51,13 +51,12 @@ export function parseUri(text: string): SipUri | undefined {
   const headers = text.slice(end + 1);
   if (userInfo === undefined || place === undefined || params === undefined) return undefined;
   if (headers !== "" && !HEADERS.test(headers)) return undefined;
-  const uri: Writable<SipUri> = { scheme, user: userInfo.user, host: place.host, params, headers };
-  if (place.port !== undefined) uri.port = place.port;
-  if (userInfo.password !== undefined) uri.password = userInfo.password;
-  return uri;
+  const { host, port } = place;
+  const { user, password } = userInfo;
+  const uri: SipUri =
+    port === undefined ? { scheme, user, host, params, headers } : { scheme, user, host, port, params, headers };
+  return password === undefined ? uri : { ...uri, password };
 }
-
-type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 function indexOrEnd(text: string, char: string, from: number): number {
   const at = text.indexOf(char, from);
