@@ -206,21 +206,22 @@ export class NodeLog implements Log {
     const ticket = this.#appended;
     const frames = this.#waiting.take();
     this.#state = "busy";
-    this.#write(this.#bytes === 0 ? concat([HEADER, frames]) : frames, ticket);
+    this.#write(frames, ticket);
   }
-  #write(octets: Uint8Array, ticket: number): void {
+  #write(frames: Uint8Array, ticket: number): void {
     this.#again = undefined;
+    const octets = this.#bytes === 0 ? concat([HEADER, frames]) : frames;
     writeDurably(this.#fd, octets, (error) => {
-      if (this.#isWithoutRoom(error)) return this.#stall(error, octets, ticket);
+      if (this.#isWithoutRoom(error)) return this.#stall(error, frames, ticket);
       this.#bytes += octets.length;
       this.#done(ticket);
     });
   }
-  #stall(error: Error, octets: Uint8Array, ticket: number): void {
+  #stall(error: Error, frames: Uint8Array, ticket: number): void {
     this.#cut(this.#bytes);
     if (this.#waiting.octets > LIMITS.logWaitingBytes) this.#must(error);
     if (this.#closing) return this.#end();
-    this.#again = nodeClock.timer(nodeClock.nowMs() + LIMITS.logRetryMs, () => this.#write(octets, ticket));
+    this.#again = nodeClock.timer(nodeClock.nowMs() + LIMITS.logRetryMs, () => this.#write(frames, ticket));
     if (this.#isStalled) return;
     this.#isStalled = true;
     this.#counters.logStalls++;

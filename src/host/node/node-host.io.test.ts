@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -196,7 +196,7 @@ function onFullDisk(logDirectory: string, program: string): { status: number | n
     log.replay(() => undefined, () => { ${program} });`;
   const limited = `ulimit -f 1; trap "" XFSZ; exec "$@"`;
   const node = [process.execPath, "--input-type=module", "-e", whole];
-  return spawnSync("bash", ["-c", limited, "bash", ...node], { encoding: "utf8" });
+  return spawnSync("bash", ["-c", limited, "bash", ...node], { encoding: "utf8", timeout: 20_000 });
 }
 
 test("a log without room says so and keeps the process; what was half written is cut off", () =>
@@ -264,6 +264,32 @@ test("a damaged log is kept aside, as it was found, and what was whole of it sta
     assert.deepEqual(readFileSync(path), found.subarray(0, atBytes));
     assert.equal(host.counters.damagedLogs, 1);
     again.close();
+  }));
+
+test("a rewrite that finds no room for its last step is given up: the log stays, and goes on once there is room", () =>
+  withHost(async (host, directory) => {
+    const log = host.log("rows");
+    log.replay(noRecord, () => log.append(utf8("kept")));
+    await until(() => log.durableTicket === 1);
+    let free = (): void => assert.fail("not full yet");
+    function* records() {
+      yield new Uint8Array(LIMITS.logSliceBytes);
+      free = fullDisk();
+    }
+    let isStalled = false;
+    log.onStall((cause) => {
+      isStalled = cause !== undefined;
+    });
+    log.rewrite(records());
+    log.append(utf8("since"));
+    await until(() => isStalled).finally(() => free());
+    log.append(utf8("then"));
+    await until(() => log.durableTicket === 3);
+    log.close();
+    assert.equal(host.counters.logRewritesGivenUp, 1);
+    const frames = ["kept", "since", "then"].map((record) => 8 + record.length);
+    assert.equal(readFileSync(join(directory, "rows.log")).length, HEADER.length + frames.reduce((sum, each) => sum + each, 0));
+    assert.ok(!existsSync(join(directory, "rows.log.new")));
   }));
 
 test("what cannot be opened as a log is said by its name", () =>
