@@ -71,7 +71,7 @@ function ds(): void {
   const page = 500;
   registration.overlay.handle("registration.catch-up", (ask, _from, reply) => {
     const first = Number((ask as { after?: string }).after ?? 0);
-    const some = { subscribers: subscribers.slice(first, first + page), channels: [] };
+    const some = { subscribers: subscribers.slice(first, first + page), channels: [], version: "1" };
     reply(first + page < BENCH_USERS ? { ...some, next: String(first + page) } : some);
   });
   registration.overlay.setPhase("serving");
