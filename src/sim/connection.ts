@@ -32,6 +32,7 @@ export class End {
   readonly #kind: "stream" | "message";
   #maxQueuedBytes = LIMITS.streamQueuedBytes;
   #out: Pipe<Item> | undefined;
+  #peer: End | undefined;
   #handlingMs: () => number = () => 0;
   #handlers: EndHandlers | undefined;
   #deadline: Appointment | undefined;
@@ -65,6 +66,7 @@ export class End {
 
   /** What this end sends arrives there, `handlingMs` later than the network has it. */
   join(peer: End, handlingMs: () => number): void {
+    this.#peer = peer;
     this.#out = new Pipe<Item>(this.#fabric, this.host.name, peer.host.name, (items) => peer.#arrived(items));
     this.#handlingMs = handlingMs;
   }
@@ -114,6 +116,11 @@ export class End {
     this.#ended = true;
     this.#out?.clear();
     this.#out?.push({ kind: "end", error: peerSees, answer: false }, 0, 0);
+  }
+
+  /** Its machine is gone. Nobody says so, but a peer that pings misses the answers (RFC 6455 §5.5.2). */
+  fallSilent(): void {
+    if (this.#kind === "message" && this.#peer) this.#peer.#within(2 * LIMITS.pingEveryMs, socketError("ETIMEDOUT", "ping"));
   }
 
   /** The server's end of an attempt that fails. */

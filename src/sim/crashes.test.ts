@@ -36,6 +36,22 @@ simTest("a machine that is gone answers nothing; once it is up again it resets w
   assert.deepEqual(told.slice(1), ["connection ECONNRESET at 70011"]);
 });
 
+simTest("a WebSocket's end whose machine is gone is missed, since it is pinged (RFC 6455 §5.5.2)", (net) => {
+  const [a, b] = [net.host("a", "127.0.1.1"), net.host("b", B.host)];
+  const told: string[] = [];
+  const aside = { message: () => undefined, closed: () => undefined };
+  b.listenMessages(B, { protocols: [], maxMessageBytes: 100 }, { accept: () => aside, failed: assert.fail });
+  const closed = (error?: Error): void => void told.push(`${error?.message}`);
+  a.connectMessages(`ws://${B.host}:${B.port}/`, { protocols: [] }, { ...aside, closed });
+  net.run(10);
+  net.kill("b", "machine");
+  net.host("b", B.host);
+  net.run(2 * LIMITS.pingEveryMs - 1);
+  assert.deepEqual(told, []);
+  net.run(1);
+  assert.deepEqual(told, ["ping ETIMEDOUT"]);
+});
+
 simTest("a machine that comes back before anything was sent to it resets what is sent then", (net) => {
   const { told, send } = connected(net);
   net.kill("b", "machine");

@@ -4,6 +4,7 @@ import { Link, PERFECT } from "./link.ts";
 import { MachineClock } from "./machine-clock.ts";
 import { Random } from "./random.ts";
 import type { SimHost } from "./sim-host.ts";
+import { Disk } from "./sim-log.ts";
 import { TraceHash } from "./trace-hash.ts";
 import type { Faults } from "./types.ts";
 
@@ -21,6 +22,7 @@ export class Fabric {
   /** What a machine's wall clock is ahead of the true time, ms. */
   readonly wallAheadMs = new Map<string, number>();
   readonly #clocks = new Map<string, MachineClock>();
+  readonly #disks = new Map<string, Disk>();
   readonly #links = new Map<string, Link>(); // by "from>to"
   readonly #handlingMs = new Map<string, number>();
   readonly #random: Random;
@@ -45,6 +47,13 @@ export class Fabric {
     const clock = this.#clocks.get(name) ?? new MachineClock();
     this.#clocks.set(name, clock);
     return clock;
+  }
+
+  /** A machine's disk outlives its crashes. */
+  diskOf(name: string): Disk {
+    const disk = this.#disks.get(name) ?? new Disk(new Random(this.seed, `disk ${name}`));
+    this.#disks.set(name, disk);
+    return disk;
   }
 
   heal(from: string, to: string): void {

@@ -6,9 +6,19 @@ import { type PageState, type PageViewer, pageViewer } from "#client/page.ts";
 import type { ChannelChange } from "#client/viewer.ts";
 import type { Address, BrowserHost, Host, MessagePort } from "#host/host.ts";
 import type { Clip } from "#media/index.ts";
-import { type CallId, type Invitation, StreamUplink, UdpUplink, type Uplink, UserAgent } from "#sip/ua.ts";
+import type { ClientTxId, Flow } from "#sip/index.ts";
+import {
+  type CallId,
+  type Invitation,
+  StreamUplink,
+  UdpUplink,
+  type Uplink,
+  UserAgent,
+  type UserAgentConfig,
+  type UserAgentUser,
+} from "#sip/ua.ts";
 import type { SipResponse } from "#sip/wire/message.ts";
-import { fromOf } from "#sip/wire/values.ts";
+import { callIdOf, contactsOf, cseqOf, fromOf, paramText } from "#sip/wire/values.ts";
 import type { SimNetwork } from "./types.ts";
 
 const TS_PACKET_BYTES = 188;
@@ -30,6 +40,9 @@ abstract class Person<Agent extends { register(): void }> {
 
   get user(): string {
     return this.identity.user;
+  }
+  get aor(): string {
+    return `sip:${this.identity.user}@${this.identity.domain}`;
   }
   get isThere(): boolean {
     return this.agent !== undefined;
@@ -105,10 +118,23 @@ export class WorldBroadcaster extends Person<BroadcasterAgent> {
 /** How a phone reaches its DS. */
 export type Line = "udp" | "tcp" | "tls";
 
+/** What the 2xx to a phone's REGISTER said of its contact. */
+export interface Acknowledged {
+  readonly callId: string;
+  readonly cseq: number;
+  readonly isBound: boolean;
+}
+
 /** Somebody with a SIP phone that rings until he says what becomes of the call. As a broadcaster he would send MPEG-TS. */
 export class WorldPhone extends Person<UserAgent> {
   /** The latest final answer to a call of his. */
   answered: SipResponse | undefined;
+  /** The last word of his registrar, unless he has asked for something else since. */
+  acknowledged: Acknowledged | undefined;
+  /** Of his phone, for ever (RFC 5626 §4.1). */
+  readonly instance: string;
+  readonly line: Line;
+  #isWanted = false;
   readonly #connect: (host: Host) => Uplink;
   /** In both directions, those that have not ended: with whom. */
   readonly #calls = new Map<CallId, string>();
@@ -117,8 +143,10 @@ export class WorldPhone extends Person<UserAgent> {
   readonly #hungUp = new Set<CallId>();
   #host: Host | undefined;
 
-  constructor(net: SimNetwork, identity: Identity, connect: (host: Host) => Uplink) {
+  constructor(net: SimNetwork, identity: Identity, line: Line, connect: (host: Host) => Uplink) {
     super(net, identity);
+    this.line = line;
+    this.instance = `urn:x-phone:${identity.user}`;
     this.#connect = connect;
   }
   /** Users that he has calls with, in the order in which those began. */
@@ -137,6 +165,16 @@ export class WorldPhone extends Person<UserAgent> {
     return this.isThere && this.#ringing.length > 0;
   }
 
+  /** Wants to be found again. */
+  register(): void {
+    this.#wants(true);
+    this.agent?.register();
+  }
+  /** Wants no calls; those that he has go on. */
+  unregister(): void {
+    this.#wants(false);
+    this.agent?.unregister();
+  }
   call(to: string, headers: Invitation["headers"] = []): void {
     if (this.agent) this.#calls.set(this.agent.invite({ to, headers }), to);
   }
@@ -161,15 +199,16 @@ export class WorldPhone extends Person<UserAgent> {
     const { user, domain, deviceSecret, localHost } = this.identity;
     const host = this.net.host(user, localHost);
     this.#host = host;
+    this.#wants(true);
     this.#calls.clear();
     this.#ringing.length = 0;
     this.#taken.clear();
     this.#hungUp.clear();
     const credentials = { user, password: deviceSecret };
-    const agent: UserAgent = new UserAgent(
+    const agent: UserAgent = new Registrant(
       host,
       this.#connect(host),
-      { user, domain, credentials },
+      { user, domain, credentials, instance: this.instance },
       {
         onRegistration: (state) => this.registered(state),
         onInvite: (call, request) => {
@@ -196,8 +235,15 @@ export class WorldPhone extends Person<UserAgent> {
           this.note(end.kind);
         },
       },
+      (said) => {
+        if (said.isBound === this.#isWanted) this.acknowledged = said;
+      },
     );
     return agent;
+  }
+  #wants(isWanted: boolean): void {
+    this.#isWanted = isWanted;
+    this.acknowledged = undefined;
   }
   #rings(): [agent: UserAgent, call: CallId, host: Host] {
     const call = this.#ringing.at(-1);
@@ -208,6 +254,34 @@ export class WorldPhone extends Person<UserAgent> {
   #stopsRinging(call: CallId): void {
     const at = this.#ringing.indexOf(call);
     if (at >= 0) this.#ringing.splice(at, 1);
+  }
+}
+
+/** A phone that says what its registrar acknowledged. */
+class Registrant extends UserAgent {
+  readonly #instance: string;
+  readonly #told: (acknowledged: Acknowledged) => void;
+
+  constructor(
+    host: Host,
+    uplink: Uplink,
+    config: UserAgentConfig & { readonly instance: string },
+    user: UserAgentUser,
+    told: (acknowledged: Acknowledged) => void,
+  ) {
+    super(host, uplink, config, user);
+    this.#instance = config.instance;
+    this.#told = told;
+  }
+
+  override onResponse(response: SipResponse, id: ClientTxId, flow: Flow): void {
+    super.onResponse(response, id, flow);
+    const { method, number: cseq = 0 } = cseqOf(response) ?? {};
+    if (method !== "REGISTER" || response.status < 200 || response.status >= 300) return;
+    const contacts = contactsOf(response);
+    const isBound =
+      Array.isArray(contacts) && contacts.some(({ params }) => paramText(params, "+sip.instance") === `<${this.#instance}>`);
+    this.#told({ callId: callIdOf(response) ?? "", cseq, isBound });
   }
 }
 

@@ -61,12 +61,12 @@ export class SimHost implements Host {
   readonly digestHex = HASHES.digestHex;
   readonly hmacHex = HASHES.hmacHex;
 
-  constructor(fabric: Fabric, name: string, address: string, life: number, disk: Disk) {
+  constructor(fabric: Fabric, name: string, address: string, life: number) {
     this.#fabric = fabric;
     this.name = name;
     this.address = address;
     this.#random = new Random(fabric.seed, `host ${name} ${life}`);
-    this.#disk = disk;
+    this.#disk = fabric.diskOf(name);
     this.#clock = fabric.clockOf(name);
   }
 
@@ -190,7 +190,10 @@ export class SimHost implements Host {
   crash(how: Crash): void {
     this.alive = false;
     this.silent = how === "machine";
-    if (!this.silent) for (const end of this.ends) end.reset(connectionReset());
+    for (const end of this.ends) {
+      if (this.silent) end.fallSilent();
+      else end.reset(connectionReset());
+    }
     for (const log of this.#logs) log.crash();
     this.sockets.clear();
     this.streamListeners.clear();

@@ -5,13 +5,14 @@ import type { ChannelChange } from "#client/viewer.ts";
 import type { MemberPort } from "#edge/index.ts";
 import type { Host } from "#host/host.ts";
 import { type Clip, readClip, type TestPattern, testPattern } from "#media/index.ts";
-import { InProcessCarrier } from "#overlay/index.ts";
+import { copiedTo, InProcessCarrier, type OverlayNode, type Table } from "#overlay/index.ts";
 import { quickPasswords, type SampleAccount } from "#registration/index.ts";
 import type { RunningBroker } from "#roles/broker.ts";
 import type { RunningDs } from "#roles/ds.ts";
 import type { RunningEdge } from "#roles/edge.ts";
 import { type Operator, type OperatorPlan, startOperator } from "#roles/operator.ts";
 import type { DsConfig } from "#roles/types.ts";
+import type { Binding } from "#sip/index.ts";
 import type { Uplink } from "#sip/ua.ts";
 import { type Line, uplinkOf, WorldBroadcaster, WorldPage, WorldPhone, WorldViewer } from "./people.ts";
 import { simCertificate } from "./sim-tls.ts";
@@ -141,6 +142,19 @@ export class World {
   get servers(): ReadonlyMap<string, RunningDs> {
     return this.#up(this.#plan.servers, this.operator.servers);
   }
+  /** Who is registered where, as that DS knows it. */
+  bindings(ds: string): Table<Binding> {
+    return this.#overlay(ds).table<Binding>("bindings", copiedTo("ds"));
+  }
+  /** Promises of that member's present life, or its last one, that left before another one had a copy. */
+  unreplicated(member: string): number {
+    return this.#overlay(member).replication.counters.unreplicated;
+  }
+  #overlay(member: string): OverlayNode {
+    const overlay = this.operator.overlays.get(member);
+    if (!overlay) throw new RangeError(`There is no ${member} in this world`);
+    return overlay;
+  }
   #up<Role>(plans: readonly { readonly id: string }[], roles: readonly Role[]): ReadonlyMap<string, Role> {
     const named = plans.map(({ id }, at) => [id, roles[at] as Role] as const);
     return new Map(named.filter(([id]) => this.isUp(id)));
@@ -171,7 +185,7 @@ export class World {
     const identity = this.signUp(user, site);
     const tls = { host: identity.ds.host, port: TLS_PORT };
     const connect = (host: Host): Uplink => uplinkOf(line, host, identity, tls, CERTIFICATE_AUTHORITY);
-    return this.#present(new WorldPhone(this.net, identity, connect));
+    return this.#present(new WorldPhone(this.net, identity, line, connect));
   }
   #present<P extends { arrive(): void }>(person: P): P {
     person.arrive();
@@ -243,7 +257,10 @@ function planWorld(options: WorldOptions, net: SimNetwork): OperatorPlan {
       udp: { host, port: SIP_PORT },
       tcp: { host, port: SIP_PORT },
       tls: { host, port: TLS_PORT },
-      certificate: simCertificate(CERTIFICATE_AUTHORITY, `DNS:${DOMAIN}`, `DNS:ds${at + 1}.${DOMAIN}`),
+      certificate: {
+        ...simCertificate(CERTIFICATE_AUTHORITY, `DNS:${DOMAIN}`, `DNS:ds${at + 1}.${DOMAIN}`),
+        ca: CERTIFICATE_AUTHORITY,
+      },
       ws: { host, port: WS_PORT },
       edge: { host: edges[at] ?? "", port: COPS_PORT },
       edgeId: `edge${at + 1}`,

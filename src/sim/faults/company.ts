@@ -1,3 +1,4 @@
+import type { Binding } from "#sip/index.ts";
 import type { Violation } from "../violation.ts";
 import type { World, WorldBroadcaster, WorldPage, WorldPhone, WorldViewer } from "../world.ts";
 import { askChannelOf, CAST, channelOf, type Device, type FaultScript, type Step } from "./script.ts";
@@ -16,10 +17,12 @@ export class Company {
   readonly #world: World;
   readonly #people: readonly Person[];
 
-  constructor(world: World, { devices }: FaultScript) {
+  constructor(world: World, { devices, rates }: FaultScript) {
     this.#world = world;
     this.#people = [
-      ...CAST.broadcasters.map((who) => ({ kind: "broadcaster", ...who, agent: world.broadcaster(who.user, who.site) }) as const),
+      ...CAST.broadcasters.map(
+        (who) => ({ kind: "broadcaster", ...who, agent: world.broadcaster(who.user, who.site, rates[who.user]) }) as const,
+      ),
       ...CAST.viewers.map((who) => ({ kind: "viewer", ...who, agent: viewer(world, who, devices[who.user]) }) as const),
       ...CAST.phones.map((who) => ({ kind: "phone", ...who, agent: phone(world, who, devices[who.user]) }) as const),
     ];
@@ -37,6 +40,19 @@ export class Company {
     else if (person.kind === "viewer") viewerDoes(person.agent, step);
     else if (person.kind === "phone") phoneDoes(person.agent, step);
     else broadcasterDoes(person.agent, step);
+  }
+  /** For whom some DS does not hold what was acknowledged last. */
+  misplaced(): Violation[] {
+    const servers = [...this.#world.servers.keys()].map((id) => [id, this.#world.bindings(id)] as const);
+    return this.#people.flatMap(({ kind, user, agent }) =>
+      servers.flatMap(([id, bindings]): Violation | [] => {
+        const found = bindings.under(agent.aor).map(({ value }) => value);
+        const isFound = found.length > 0 || agent.registration !== "registered";
+        return isFound && (kind !== "phone" || isAsAcknowledged(agent, found))
+          ? []
+          : { rule: "a registrar's word does not hold", what: `${user} at ${id}: ${JSON.stringify(found)}` };
+      }),
+    );
   }
   /** Whatever anybody has is over. */
   hangUp(): void {
@@ -115,6 +131,19 @@ export class Company {
   }
 }
 
+/**
+ * Of one that was taken back there is nothing. Of one that was made there is what was acknowledged, or what he asked for
+ * since in the same count; it goes only with the connection that it was made on (RFC 5626 §5.3).
+ */
+function isAsAcknowledged({ acknowledged, instance, line }: WorldPhone, found: readonly Binding[]): boolean {
+  if (!acknowledged) return true;
+  const { callId, cseq, isBound } = acknowledged;
+  const his = found.filter((binding) => binding.instance === `<${instance}>`);
+  if (!isBound) return his.length === 0;
+  if (his.length === 0) return line !== "udp";
+  return his.every((binding) => binding.callId === callId && binding.cseq >= cseq);
+}
+
 function viewer(
   world: World,
   { user, site }: { user: string; site: number },
@@ -128,7 +157,7 @@ function phone(world: World, { user, site }: { user: string; site: number }, dev
 }
 
 function viewerDoes(agent: WorldViewer | WorldPage, step: Step): void {
-  if (step.do === "watch") agent.watch(step.channel);
+  if (step.do === "watch") agent.watch(step.channel, step.kbps);
   if (step.do === "leave") agent.leave();
 }
 function phoneDoes(agent: WorldPhone, step: Step): void {
@@ -136,6 +165,8 @@ function phoneDoes(agent: WorldPhone, step: Step): void {
   if (step.do === "answer" && agent.isRinging) agent.answer();
   if (step.do === "decline" && agent.isRinging) agent.decline(DECLINED);
   if (step.do === "hang up") agent.hangUp();
+  if (step.do === "register") agent.register();
+  if (step.do === "unregister") agent.unregister();
 }
 function broadcasterDoes(agent: WorldBroadcaster, step: Step & { readonly who: string }): void {
   const isBusy = ["calling", "waiting", "on air"].includes(agent.state);

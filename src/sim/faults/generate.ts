@@ -6,12 +6,30 @@ const DAY_MS = 24 * 60 * 60_000;
 /** Of what people do, in shares of all. */
 const VIEWER_DEEDS = ["watch", "watch", "watch", "watch", "leave", "leave", "vanish", "come back"] as const;
 const BROADCASTER_DEEDS = ["go live", "go live", "wait", "wait", "hang up"] as const;
-const PHONE_DEEDS = ["call", "call", "answer", "answer", "decline", "hang up", "vanish", "come back"] as const;
+const PHONE_DEEDS = [
+  "call",
+  "call",
+  "answer",
+  "answer",
+  "decline",
+  "hang up",
+  "vanish",
+  "come back",
+  "unregister",
+  "register",
+] as const;
 const VIEWER_DEVICES = ["multicast", "multicast", "unicast", "page"] as const;
-const PHONE_DEVICES = ["udp", "tcp", "tls"] as const;
+const LINES = ["udp", "tcp", "tls"] as const;
 /** Room for everything, for two channels, for one. */
 const CORE_KBPS = [1_000_000, 1_600, 800] as const;
 const ACCESS_KBPS = [100_000, 1_600, 800] as const;
+/** At which one picture is sent. */
+const RATES: readonly (readonly number[])[] = [
+  [800, 300],
+  [2_000, 800, 300],
+  [300, 1_600],
+];
+const WISHES_KBPS = [800, 300, 100] as const;
 const COPS_MS = [0, 0, 100] as const;
 const FAULTS: readonly Partial<Faults>[] = [
   { loss: 0.1, jitterMs: 20 },
@@ -43,14 +61,30 @@ export function faultScript(seed: number): FaultScript {
   taken.sort((a, b) => a.atMs - b.atMs);
   const [coreKbps, accessKbps] = [draw.oneOf(CORE_KBPS), draw.oneOf(ACCESS_KBPS)];
   const [copsMs, inTurn, isPatient] = [draw.oneOf(COPS_MS), draw.chance(0.5), draw.chance(0.2)];
-  return { seed, coreKbps, accessKbps, copsMs, inTurn, devices: devices(draw), isPatient, steps: taken };
+  const [snooping, peers] = [draw.chance(0.5), draw.oneOf(LINES)];
+  return {
+    seed,
+    coreKbps,
+    accessKbps,
+    copsMs,
+    inTurn,
+    peers,
+    devices: devices(draw),
+    rates: rates(draw),
+    snooping,
+    isPatient,
+    steps: taken,
+  };
 }
 
 function devices(draw: Draw): Record<string, Device> {
   return Object.fromEntries([
     ...CAST.viewers.map(({ user }) => [user, draw.oneOf(VIEWER_DEVICES)] as const),
-    ...CAST.phones.map(({ user }) => [user, draw.oneOf(PHONE_DEVICES)] as const),
+    ...CAST.phones.map(({ user }) => [user, draw.oneOf(LINES)] as const),
   ]);
+}
+function rates(draw: Draw): FaultScript["rates"] {
+  return Object.fromEntries(CAST.broadcasters.flatMap(({ user }) => (draw.chance(0.5) ? [[user, draw.oneOf(RATES)]] : [])));
 }
 
 function deed(draw: Draw, atMs: number): Step[] {
@@ -67,7 +101,8 @@ function viewerDeed(draw: Draw, atMs: number): Step[] {
   const who = draw.oneOf(CAST.viewers).user;
   const what = draw.oneOf(VIEWER_DEEDS);
   if (what !== "watch") return [{ atMs, do: what, who }];
-  const watch: Step = { atMs, do: what, who, channel: someChannel(draw) };
+  const wish = draw.chance(0.2) ? { kbps: draw.oneOf(WISHES_KBPS) } : {};
+  const watch: Step = { atMs, do: what, who, channel: someChannel(draw), ...wish };
   return draw.chance(0.2) ? [watch, { atMs: atMs + draw.spread(1, 2_000), do: "leave", who }] : [watch];
 }
 function phoneDeed(draw: Draw, atMs: number): Step[] {

@@ -3,7 +3,7 @@ import type { EdgeReservation } from "#edge/service.ts";
 import type { Row, Table } from "#overlay/types.ts";
 import type { RunningDs } from "#roles/ds.ts";
 import type { RunningEdge } from "#roles/edge.ts";
-import type { Session } from "#tv/types.ts";
+import type { OnAir, Session } from "#tv/types.ts";
 import type { SimNetwork } from "../types.ts";
 import type { Violation } from "../violation.ts";
 import type { World } from "../world.ts";
@@ -63,7 +63,7 @@ function overbooked({ brokers }: World): Violation[] {
       const found: Violation[] = [];
       if (bookedKbps > kbps)
         found.push({ rule: "a link is booked above its capacity", what: `${name}: ${bookedKbps} of ${kbps}` });
-      const held = sumOf(lasting(broker.reservations()).filter(({ sinkEdge }) => sinkEdge === name));
+      const held = loadKbps(accessShares(broker.reservations().filter(({ sinkEdge }) => sinkEdge === name)));
       if (kind === "access" && held !== bookedKbps)
         found.push({ rule: "the books do not add up", what: `${name}: booked ${bookedKbps}, reservations ${held}` });
       return found;
@@ -71,25 +71,25 @@ function overbooked({ brokers }: World): Violation[] {
   );
 }
 
-/** By what the edges have granted, whoever decided it: a channel crosses each core link once. */
+/** By what the edges have granted, whoever decided it: a stream crosses each core link once. */
 function overpromised(world: World, capacity: CapacityKbps): Violation[] {
   const edges = [...world.edges].map(([id, { edge }]) => {
     const granted = edge.reservations().filter(({ state }) => state === "granted");
     return {
       id,
-      channels: granted.filter(({ kind }) => kind === "configuration").map(({ channel }) => channel),
-      sinks: lasting(granted.filter(({ kind }) => kind === "admission-sink")),
+      streams: granted.filter(({ kind }) => kind === "configuration").map(({ channel }) => channel),
+      sinks: granted.filter(({ kind }) => kind === "admission-sink"),
     };
   });
-  const homeOf = new Map(edges.flatMap(({ id, channels }) => channels.map((channel) => [channel, id] as const)));
+  const homeOf = new Map(edges.flatMap(({ id, streams }) => streams.map((stream) => [stream, id] as const)));
   return edges.flatMap(({ id, sinks }) => {
-    const crossing = new Map<string, number>();
-    for (const { id: sinkEdge, sinks: others } of edges)
-      for (const { channel, kbps } of others) {
-        const home = homeOf.get(channel);
-        if (home !== undefined && home !== sinkEdge && [home, sinkEdge].includes(id)) crossing.set(channel, kbps);
-      }
-    const promised = { core: [...crossing.values()].reduce((sum, kbps) => sum + kbps, 0), access: sumOf(sinks) };
+    const crossing = edges.flatMap(({ id: sinkEdge, sinks: others }) =>
+      coreShares(others).filter(({ item }) => {
+        const home = homeOf.get(item);
+        return home !== undefined && home !== sinkEdge && [home, sinkEdge].includes(id);
+      }),
+    );
+    const promised = { core: loadKbps(crossing), access: loadKbps(accessShares(sinks)) };
     return (["core", "access"] as const).flatMap((link) =>
       promised[link] > capacity[link]
         ? [{ rule: "a link is promised above its capacity", what: `${link} of ${id}: ${promised[link]} of ${capacity[link]}` }]
@@ -97,16 +97,44 @@ function overpromised(world: World, capacity: CapacityKbps): Violation[] {
     );
   });
 }
-/** While one join replaces another, the larger is booked (PROTOCOL §6); channels of these worlds have one rate. */
-const lasting = <Held extends { readonly joinId: string; readonly replaces?: string }>(held: readonly Held[]): Held[] =>
-  held.filter(({ joinId }) => !held.some(({ replaces }) => replaces === joinId));
-const sumOf = (held: readonly { readonly kbps: number }[]): number => held.reduce((sum, { kbps }) => sum + kbps, 0);
+
+/** What one join takes of a link: of an item that crosses it once. Joins that replace one another have one slot (PROTOCOL §6). */
+interface Share {
+  readonly item: string;
+  readonly slot: string;
+  readonly kbps: number;
+}
+interface Join {
+  readonly joinId: string;
+  readonly channel: string;
+  readonly kbps: number;
+  readonly replaces?: string;
+}
+const accessShares = (joins: readonly Join[]): readonly Share[] =>
+  joins.map((join) => ({ item: join.joinId, slot: slotOf(join, joins), kbps: join.kbps }));
+const coreShares = (joins: readonly Join[]): readonly Share[] =>
+  joins.map((join) => ({ item: join.channel, slot: slotOf(join, joins), kbps: join.kbps }));
+const slotOf = ({ joinId, replaces }: Join, joins: readonly Join[]): string =>
+  joins.find((other) => other.joinId === replaces)?.joinId ?? joinId;
+
+/** Counted anew: items that several slots take, and of each slot the largest that it alone takes. */
+function loadKbps(shares: readonly Share[]): number {
+  const alone = new Map<string, number>();
+  let shared = 0;
+  for (const takers of Map.groupBy(shares, ({ item }) => item).values()) {
+    const kbps = Math.max(...takers.map((taker) => taker.kbps));
+    const [slot = "", ...others] = new Set(takers.map((taker) => taker.slot));
+    if (others.length > 0) shared += kbps;
+    else alone.set(slot, Math.max(alone.get(slot) ?? 0, kbps));
+  }
+  return [...alone.values()].reduce((sum, kbps) => sum + kbps, shared);
+}
 
 function sharedGroups({ edges }: World): Violation[] {
   return [...edges].flatMap(([id, { media }]) => {
     const groups = media.streams().map(({ group }) => group.host);
     return new Set(groups).size < groups.length
-      ? [{ rule: "two channels have one group", what: `${id}: ${groups.join(" ")}` }]
+      ? [{ rule: "two streams have one group", what: `${id}: ${groups.join(" ")}` }]
       : [];
   });
 }
@@ -127,7 +155,7 @@ export function brokenBetweenServers({ brokers, edges, servers }: World): Violat
       asked.filter(({ kind }) => kind === wanted).map(({ attributes }) => `${attributes[name]}`);
     const compared: readonly Compared[] = [
       ["sessions and request states differ", id, ownKeys(id, viewersIn(sessions)), askedFor("admission-sink")],
-      ["channels on air and request states differ", id, ownKeys(id, onAir.rows()), askedFor("configuration", "channel")],
+      ["channels on air and request states differ", id, ownStreams(id, onAir.rows()), askedFor("configuration", "channel")],
       ["a DS and its edge hold different joins", id, askedFor("admission-sink"), joins.map(({ joinId }) => joinId)],
       ["a DS and its edge hold different sources", id, askedFor("admission-source"), sources.map(({ joinId }) => joinId)],
       ["a DS and its edge hold different channels", id, askedFor("configuration"), channels.map(({ joinId }) => joinId)],
@@ -138,6 +166,12 @@ export function brokenBetweenServers({ brokers, edges, servers }: World): Violat
     ];
     return [...compared.flatMap(differing), ...oddAt(id, ds, edge)];
   });
+}
+
+/** Then, too, all DSs have the same bindings. */
+export function differentBindings(world: World): Violation[] {
+  const [first, ...others] = Array.from(world.servers.keys(), (id) => [id, textOf(world.bindings(id).rows())] as const);
+  return others.flatMap(([id, texts]) => differing(["DSs disagree who is registered where", id, texts, first?.[1] ?? []]));
 }
 
 /** What is not right at one DS and its edge, whatever others say. */
@@ -163,10 +197,12 @@ function callsAndRows(id: string, { calls, tables }: RunningDs): Violation[] {
 /** Whoever watches an `ask` channel has a reservation at its source as well, but for the one whose join brought it on air. */
 function sourcesAndSessions(id: string, { admission, tables }: RunningDs): Violation[] {
   const sources = admission.reservations().filter(({ request }) => request.kind === "admission-source");
-  return [...tables.onAir.rows()].flatMap(({ owner, key }) => {
+  return [...tables.onAir.rows()].flatMap(({ owner, key, value: { renditions } }) => {
     if (owner !== id || !isAsk(key)) return [];
     const viewers = viewersIn(tables.sessions).filter(({ value }) => value.channel === key).length;
-    const held = sources.filter(({ request }) => request.attributes["channel"] === key).length;
+    const held = sources.filter(({ request }) =>
+      renditions.some(({ stream }) => stream === request.attributes["channel"]),
+    ).length;
     return held === viewers || held === viewers - 1
       ? []
       : [{ rule: "sources and sessions differ", what: `${key}: ${held} at its source, ${viewers} sessions` }];
@@ -224,6 +260,9 @@ function heldBy({ edge }: RunningEdge): Record<"channels" | "joins" | "sources",
 }
 const ownKeys = (id: string, rows: Iterable<Row<unknown>>): string[] =>
   [...rows].filter(({ owner }) => owner === id).map(({ key }) => key);
+/** Each rendition of a channel is a stream of its own. */
+const ownStreams = (id: string, rows: Iterable<Row<OnAir>>): string[] =>
+  [...rows].flatMap(({ owner, value }) => (owner === id ? value.renditions.map(({ stream }) => stream) : []));
 const textOf = (rows: Iterable<Row<unknown>>): string[] =>
   Array.from(rows, ({ owner, value }) => `${owner} ${JSON.stringify(value)}`);
 

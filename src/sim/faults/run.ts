@@ -5,7 +5,7 @@ import type { SimNetwork } from "../types.ts";
 import { thrownBy, type Violation } from "../violation.ts";
 import { World, type WorldOptions } from "../world.ts";
 import { Company } from "./company.ts";
-import { brokenBetweenServers, brokenNow, stillHeld, stillOpen, unanswered } from "./rules.ts";
+import { brokenBetweenServers, brokenNow, differentBindings, stillHeld, stillOpen, unanswered } from "./rules.ts";
 import { CAST, type FaultScript, MEMBERS, type Step } from "./script.ts";
 
 /** What a run of a script showed. */
@@ -74,6 +74,14 @@ class Run {
   readonly #lines = new Map<string, readonly [from: string, to: string]>(); // that are not as they were
   /** Something may have kept a SIP request from being answered. */
   #isExcused = false;
+  /** DSs whose disk did not keep what was written on it. */
+  readonly #bereft = new Set<string>();
+  /** Promises that DSs made alone, in lives that are over. */
+  #unreplicated = 0;
+  /** DSs whose wall clock stands ahead. */
+  readonly #early = new Set<string>();
+  /** One of them started, and took what it read for expired: after a restart the smaller remainder counts (DESIGN §5). */
+  #hasForgotten = false;
   #brokenSinceMs: ReadonlyMap<string, number> = new Map(); // by rule
   #settleMs = SETTLE_MS.word;
   /** Nothing went wrong but what people do. */
@@ -82,8 +90,9 @@ class Run {
   constructor(net: SimNetwork, script: FaultScript, tamper: WorldOptions["tamper"]) {
     this.#net = net;
     this.#script = script;
-    const { coreKbps, accessKbps, copsMs: copsHandlingMs, inTurn: askSequentially } = script;
-    const options = { sites: 2, coreKbps, accessKbps, copsHandlingMs, askSequentially, pattern: PATTERN };
+    const { coreKbps, accessKbps, copsMs: copsHandlingMs, inTurn: askSequentially, snooping, peers } = script;
+    const capacity = { coreKbps, accessKbps, copsHandlingMs };
+    const options = { sites: 2, ...capacity, askSequentially, snooping, pattern: PATTERN, ds: () => ({ peers }) };
     this.#world = new World(net, { ...options, ...(tamper && { tamper }) });
     this.#company = new Company(this.#world, script);
     this.#idle = new Map(MEMBERS.map((member) => [member, net.inUse(member)]));
@@ -106,8 +115,19 @@ class Run {
     return kept.length > 0 ? kept : this.#settles(alive, LOOK_EVERY_MS, () => stillOpen(this.#world, this.#idle));
   }
   #unsettled(): readonly Violation[] {
-    const broken = [...brokenBetweenServers(this.#world), ...this.#company.misled(this.#isCalm)];
+    const broken = [
+      ...brokenBetweenServers(this.#world),
+      ...this.#company.misled(this.#isCalm),
+      ...(this.#hasForgotten ? [] : differentBindings(this.#world)),
+      ...(this.#hasForgotten || this.#mayHaveLost() ? [] : this.#company.misplaced()),
+    ];
     return broken.length > 0 ? broken : this.#company.blind(PICTURE_MS);
+  }
+  /** What only one DS had when it was promised may have gone with its disk; and what both had, with both disks (DESIGN §5). */
+  #mayHaveLost(): boolean {
+    if (this.#bereft.size === 0) return false;
+    const now = [...this.#world.servers.keys()].map((id) => this.#world.unreplicated(id));
+    return this.#bereft.size > 1 || this.#unreplicated + Math.max(...now) > 0;
   }
   /** Looks every so often until all is well; once more after a moment, since something may just be under way. */
   #settles(withinMs: number, everyMs: number, unsettled: () => readonly Violation[]): readonly Violation[] {
@@ -137,7 +157,8 @@ class Run {
 
   /** While nothing goes wrong, servers agree within moments of what people do. */
   #lagging(): readonly Violation[] {
-    const now = this.#settleMs === SETTLE_MS.word ? brokenBetweenServers(this.#world) : [];
+    const isWell = this.#settleMs === SETTLE_MS.word;
+    const now = isWell ? [...brokenBetweenServers(this.#world), ...differentBindings(this.#world)] : [];
     const nowMs = this.#net.nowMs();
     const since = new Map(now.map(({ rule }) => [rule, this.#brokenSinceMs.get(rule) ?? nowMs]));
     this.#brokenSinceMs = since;
@@ -164,10 +185,13 @@ class Run {
     const { member } = step;
     switch (step.do) {
       case "set clock":
+        if (isDs(member) && step.aheadMs > 0) this.#early.add(member);
+        else this.#early.delete(member);
         return this.#net.setWall(member, step.aheadMs);
       case "run clock":
         return this.#net.setRate(member, step.rate);
       case "rot":
+        this.#loses(member);
         return this.#net.corruptLogs(member);
       case "fill disk":
         this.#fails(member);
@@ -175,19 +199,29 @@ class Run {
       case "free disk":
         return this.#net.fillDisk(member, false);
       case "restart":
-        if (!this.#world.isUp(member)) this.#world.restart(member);
-        return;
+        return this.#restart(member);
       default:
         if (!this.#world.isUp(member)) return;
         this.#fails(member);
         if (step.do === "stop") this.#world.stop(member);
         else this.#world.kill(member, step.do === "crash" ? step.how : "machine");
-        if (step.do === "lose disk") this.#net.loseDisk(member);
+        if (step.do !== "lose disk") return;
+        this.#loses(member);
+        this.#net.loseDisk(member);
     }
   }
+  #restart(member: string): void {
+    if (this.#world.isUp(member)) return;
+    if (this.#early.has(member)) this.#hasForgotten = true;
+    if (isDs(member)) this.#unreplicated += this.#world.unreplicated(member);
+    this.#world.restart(member);
+  }
+  #loses(member: string): void {
+    if (isDs(member)) this.#bereft.add(member);
+  }
   #fails(member: string): void {
-    this.#suffers(member.startsWith("ds") ? SETTLE_MS.session : SETTLE_MS.lostConnection);
-    if (member.startsWith("ds")) this.#isExcused = true;
+    this.#suffers(isDs(member) ? SETTLE_MS.session : SETTLE_MS.lostConnection);
+    if (isDs(member)) this.#isExcused = true;
   }
 
   #toLine(step: Step & { readonly from: string; readonly to: string }): void {
@@ -195,7 +229,7 @@ class Run {
     this.#lines.set(`${from} ${to}`, [from, to]);
     if (step.do === "heal") return this.#net.heal(from, to);
     if (step.do === "repair") return this.#net.setFaults(from, to, PERFECT);
-    const isSip = [from, to].some((end) => end.startsWith("ds"));
+    const isSip = [from, to].some(isDs);
     if (isSip) this.#isExcused = true;
     if (step.do === "degrade") {
       this.#suffers(SETTLE_MS.silence);
@@ -221,9 +255,11 @@ class Run {
     }
     for (const member of MEMBERS) {
       this.#net.setWall(member, 0);
+      this.#early.delete(member);
       this.#net.setRate(member, 1);
       this.#net.fillDisk(member, false);
-      if (!this.#world.isUp(member)) this.#world.restart(member);
+      this.#restart(member);
     }
   }
 }
+const isDs = (member: string): boolean => member.startsWith("ds");

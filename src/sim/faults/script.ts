@@ -29,9 +29,11 @@ export type Device = "multicast" | "unicast" | "page" | Line;
 /** What somebody does, or what goes wrong. One that makes no sense when its time comes is passed over. */
 export type Step = { readonly atMs: number } & (
   | { readonly do: "go live" | "hang up" | "leave" | "vanish" | "come back" | "answer" | "decline"; readonly who: string }
+  | { readonly do: "register" | "unregister"; readonly who: string }
   /** To be asked for viewers, except for that one. */
   | { readonly do: "wait"; readonly who: string; readonly refused?: string }
-  | { readonly do: "watch"; readonly who: string; readonly channel: string }
+  /** At `kbps` at most, where given; a page takes what it gets. */
+  | { readonly do: "watch"; readonly who: string; readonly channel: string; readonly kbps?: number }
   | { readonly do: "call"; readonly who: string; readonly whom: string }
   | { readonly do: "crash"; readonly member: string; readonly how: Crash }
   /** `rot`: what its logs hold is not what was written. `lose disk`: it crashes, and comes back on a new machine. */
@@ -53,8 +55,14 @@ export interface FaultScript {
   readonly copsMs: number;
   /** `ask` channels as in the paper's trace. */
   readonly inTurn: boolean;
+  /** How the DSs reach one another. */
+  readonly peers: Line;
   /** By user; default `multicast` and `udp`. */
   readonly devices: Readonly<Record<string, Device>>;
+  /** By broadcaster: the rates that he sends at, kbit/s; default the channel's own. */
+  readonly rates: Readonly<Record<string, readonly number[]>>;
+  /** Switches tell the edges who has joined their groups. */
+  readonly snooping: boolean;
   /** Settles as long as the worst may take, not until all is well: what breaks later is found too. */
   readonly isPatient: boolean;
   /** In order of time; 0 = everybody is registered. */
