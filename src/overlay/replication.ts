@@ -122,7 +122,7 @@ export class Replication implements JournalReader {
       {
         audienceOf: (key, { roles, to }) => (to === "all" ? "" : (rendezvous(groupOf(key), this.#ports.others(roles)) ?? id)),
         wrote: (...written) => this.#wrote(...written),
-        hasCaughtUp: () => this.#caughtUp === undefined,
+        isOpen: () => this.#caughtUp === undefined && !this.#isClosed,
       },
     );
     this.#tables.set(name, table);
@@ -212,10 +212,10 @@ export class Replication implements JournalReader {
     if (!table || !this.#isForMe(table, head) || !this.#journal.isReplayed) return; // asked for once it can be taken
     const before = table.all.stream(head)?.seen ?? 0;
     const isNews = table.all.merge(decoded.value, this.#clock.nowMs());
+    if (head.owner === this.#ports.self.id) this.#flushNow(); // rows that it has raised are in the log before those that they beat
     const stream = table.all.stream(head);
     if (!stream) return;
     if (isNews) this.#logTickets.set(stream, this.#journal.write(octets));
-    if (head.owner === this.#ports.self.id) this.#flushSoon(); // rows that it has raised
     this.#say(table.name, stream);
     this.#ask(table, stream, stream.seen > before);
     this.#reviewCatchUp();
@@ -280,10 +280,7 @@ export class Replication implements JournalReader {
     this.#gates.set(stream, gate);
     return gate;
   }
-  /**
-   * Whoever needs more than one piece takes nothing new until it has them all, far longer than a promise may wait: for none
-   * that is in vain.
-   */
+  /** Whoever needs more than one piece takes nothing new until it has them all: a promise would wait for it in vain. */
   #noteBehind({ stream, last, isEnd }: StreamPiece, member: MemberId): void {
     const behind = this.#behind.get(stream) ?? new Map<MemberId, Behind>();
     this.#behind.set(stream, behind);

@@ -17,7 +17,8 @@ export interface TablePorts {
   audienceOf(key: string, copies: Copies): MemberId;
   /** Rows were written: to be sent, and safe by that ticket. Throws before the own log is read. */
   wrote(table: OverlayTable<Json>, stream: Stream): Ticket;
-  hasCaughtUp(): boolean;
+  /** This member has caught up, and has not left. */
+  isOpen(): boolean;
 }
 
 /**
@@ -95,10 +96,10 @@ export class OverlayTable<V extends Json> implements Table<V> {
 
   /** What has come by the time this member is caught up was there from its beginning. */
   #returned(octets: Uint8Array): void {
-    if (this.#returnListeners.length === 0 || !this.#ports.hasCaughtUp()) return;
+    if (this.#returnListeners.length === 0 || !this.#ports.isOpen()) return;
     const key = text(octets);
     this.#clock.timer(this.#clock.nowMs(), () => {
-      const row = this.get(key);
+      const row = this.#ports.isOpen() ? this.get(key) : undefined;
       if (row?.owner === this.#self) for (const returned of this.#returnListeners) returned(row);
     });
   }

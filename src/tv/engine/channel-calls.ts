@@ -31,7 +31,7 @@ export class ChannelCalls implements CallUser {
     this.#userOf = userOf;
     this.#audience = new Audience(ports, this.#place);
     this.#resumption = new Resumption(ports, this.#audience, this.#place, (call, taken) => this.#take(call, taken));
-    ports.sessions.onReturned((row) => this.#resumption.late(row, (call) => this.#taken.has(call) || this.#placed.has(call)));
+    ports.sessions.onReturned((row) => this.#resumption.returned(row, (call) => this.#taken.has(call) || this.#placed.has(call)));
     ports.onAir.onReturned(({ key }) => this.#endUnsent(key));
     ports.onAir.onChange((channel, row, before) => {
       if (before && row?.value.sinceWallMs !== before.value.sinceWallMs)
@@ -103,6 +103,7 @@ export class ChannelCalls implements CallUser {
     return this.#live.get(channel)?.isOver === false || this.#audience.has(channel);
   }
 
+  /** Off air is what nobody of this DS sends. */
   #endUnsent(channel: string): void {
     if (!this.#isSent(channel)) this.#ports.onAir.remove(channel);
   }

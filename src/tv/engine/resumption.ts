@@ -58,7 +58,7 @@ export class Resumption {
    * A row that came when this run had begun without it. Of a call that goes on by an older one the row is written anew; any
    * other ends, since somebody may have its place by now. Whatever it had reserved its edge frees, as nobody adopts it.
    */
-  late({ key, value }: Row<Session>, isGoingOn: (call: CallId) => boolean): void {
+  returned({ key, value }: Row<Session>, isGoingOn: (call: CallId) => boolean): void {
     const { calls, sessions } = this.#ports;
     const known = this.#calls.get(key);
     if (known !== undefined && isGoingOn(known)) return void calls.keepAgain(known);
