@@ -52,9 +52,9 @@ export class Calls implements CallPort {
   callsOn(flow: Flow): readonly CallId[] {
     return this.#legs.on(flow);
   }
-  /** Whether the request is within the dialog of a call, or the INVITE that one began with. */
-  knows(request: SipRequest): boolean {
-    return (this.#legs.find(request) ?? this.#legs.madeBy(request)) !== undefined;
+  /** Whether a call began with that INVITE: it has come once more. */
+  knows(invite: SipRequest): boolean {
+    return this.#legs.madeBy(invite) !== undefined;
   }
 
   /** At once and without goodbye: nothing is sent or told by itself any more. */

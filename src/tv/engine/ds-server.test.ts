@@ -24,3 +24,23 @@ test("what may be within a dialog waits until it is known which there are; above
   server.onRequest(BYE, "after", FLOW);
   assert.deepEqual([handled.length, handled[0], handled.at(-1)], [LIMITS.dsEarlyRequests + 1, "s1", "after"]);
 });
+
+test("outside of dialogs only an INVITE may be one that a call began with: whatever else has its Call-ID is answered", () => {
+  const handled: string[] = [];
+  const refused: (readonly [id: string, status: number])[] = [];
+  const server = new DsServer({
+    proxy: { arrived: (received: typeof BYE) => ({ request: received }), passOf: () => undefined },
+    calls: { knows: () => true, onRequest: (_request: unknown, id: string) => handled.push(id) },
+    transactions: { refuse: (id: string, { status }: { status: number }) => refused.push([id, status]) },
+    isHere: () => true,
+    isReady: () => false,
+  } as unknown as DsServerPorts);
+  server.resumed();
+  for (const method of ["INVITE", "MESSAGE", "REGISTER"])
+    server.onRequest(request(method, sipUri({ host: "10.0.0.1" }), [["To", "<sip:bob-tv@tv.example>"]]), method, FLOW);
+  assert.deepEqual(handled, ["INVITE"]);
+  assert.deepEqual(refused, [
+    ["MESSAGE", 503],
+    ["REGISTER", 503],
+  ]);
+});

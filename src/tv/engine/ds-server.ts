@@ -119,10 +119,11 @@ export class DsServer implements TransactionUser {
   #onOwn(request: SipRequest, id: ServerTxId, flow: Flow, here: boolean): void {
     const { calls } = this.#ports;
     const isInDialog = toTagOf(request) !== undefined;
-    if (this.#early && (isInDialog || request.method === "INVITE")) {
+    const isInvite = request.method === "INVITE";
+    if (this.#early && (isInDialog || isInvite)) {
       if (this.#early.length >= LIMITS.dsEarlyRequests) this.#refuse(request, id, 503);
       else this.#early.push(() => this.#onOwn(request, id, flow, here));
-    } else if (isInDialog || calls.knows(request)) calls.onRequest(request, id, flow);
+    } else if (isInDialog || (isInvite && calls.knows(request))) calls.onRequest(request, id, flow);
     else if (here) this.#onNew(request, id, flow);
     else this.#refuse(request, id, 404);
   }
