@@ -140,7 +140,7 @@ async function lookForGaps(page: Page): Promise<() => Promise<boolean>> {
   await page.evaluate(() => {
     const look = (): void => {
       const videos = [...document.querySelectorAll("video")];
-      if (!videos.some(({ readyState }) => readyState >= HTMLMediaElement.HAVE_CURRENT_DATA))
+      if (!videos.some((video) => video.getVideoPlaybackQuality().totalVideoFrames > 0))
         document.documentElement.dataset["gap"] = "true";
       requestAnimationFrame(look);
     };

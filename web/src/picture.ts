@@ -32,13 +32,15 @@ const nothing = (url: string | undefined): Picture => ({ url, isSilenced: false,
 
 /**
  * The streams to be on the stage for that of `url`, which comes last and has `picture`: until it has its first, or cannot have
- * one, the one before goes on. `onPicture` is to be told of changes.
+ * one, the one before goes on. `onPicture` is to be told of changes. `isChanging`: there will be another `url`, so that nobody
+ * waits for this one.
  */
-export function usePictures(url: string | undefined) {
+export function usePictures(url: string | undefined, isChanging: boolean) {
   const [latest, onPicture] = useState<Picture>();
   const picture = latest !== undefined && latest.url === url ? latest : nothing(url);
   const shown = useRef<string>(undefined);
-  if (url === undefined || picture.firstFrameMs !== undefined || picture.isBroken) shown.current = url;
+  const isSettled = picture.firstFrameMs !== undefined || (picture.isBroken && !isChanging);
+  if (url === undefined || isSettled) shown.current = url;
   const streams = [...new Set([shown.current, url])].filter((each) => each !== undefined);
   return { streams, picture, onPicture };
 }

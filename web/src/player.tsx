@@ -25,7 +25,8 @@ export function Player({ channel, digits, again, step, leave, ...props }: Player
   const state = stateOf(channel.name, props.state);
   const stage = useRef<HTMLElement>(null);
   const url = useStream(channel.name, props.state);
-  const { streams, picture, onPicture } = usePictures(url);
+  const isCalling = state.kind === "calling";
+  const { streams, picture, onPicture } = usePictures(url, isCalling);
   const sound = useSound(stage, picture.isSilenced);
   useEffect(() => {
     if (channel.name) stage.current?.focus(); // from here the arrow keys change channels
@@ -37,8 +38,8 @@ export function Player({ channel, digits, again, step, leave, ...props }: Player
     const timer = window.setTimeout(again, AGAIN_MS); // a token is good for one connection: ask for the channel anew
     return () => window.clearTimeout(timer);
   }, [isLost, again]);
-  const refusal = refusalOf(state, picture.isBroken && !hasPlayed);
-  const isTuning = refusal === undefined && (state.kind === "calling" || !hasPlayed);
+  const refusal = refusalOf(state, picture.isBroken && !hasPlayed && !isCalling);
+  const isTuning = refusal === undefined && (isCalling || !hasPlayed);
   return (
     <section
       ref={stage}
