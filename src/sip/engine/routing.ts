@@ -4,6 +4,7 @@ import { octetsOfAddress } from "#base/ip.ts";
 import { LIMITS } from "#base/limits.ts";
 import { response } from "../wire/builders.ts";
 import { Headers } from "../wire/headers.ts";
+import { isIpv4 } from "../wire/lex.ts";
 import type { SipRequest, SipResponse, SipUri } from "../wire/message.ts";
 import { formatNameAddr, nameAddr, numberOf, parseNameAddr } from "../wire/values.ts";
 import type { Destination, TransportName } from "./ports.ts";
@@ -29,7 +30,7 @@ export const portOf = (uri: SipUri): number => uri.port ?? DEFAULT_PORT[transpor
 export function destinationOf(uri: SipUri): Destination | undefined {
   const transport = transportOf(uri);
   const host = uri.host.replace(/^\[|\]$/g, "");
-  return transport && octetsOfAddress(host) ? { transport, host, port: portOf(uri) } : undefined;
+  return transport && (isIpv4(host) || octetsOfAddress(host)) ? { transport, host, port: portOf(uri) } : undefined;
 }
 
 /**
