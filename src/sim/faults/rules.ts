@@ -268,6 +268,7 @@ const textOf = (rows: Iterable<Row<unknown>>): string[] =>
 
 function differing([rule, where, these, those]: Compared): Violation[] {
   const [a, b] = [new Set(these), new Set(those)];
-  const only = [a.difference(b), b.difference(a)].map((names) => [...names].join(" ") || "none");
-  return a.symmetricDifference(b).size > 0 ? [{ rule, what: `${where}: only here ${only[0]}; only there ${only[1]}` }] : [];
+  if (a.symmetricDifference(b).size === 0) return [];
+  const [here, there] = [a.difference(b), b.difference(a)].map((names) => [...names].join(" ") || "none");
+  return [{ rule, what: `${where}: only here ${here}; only there ${there}` }];
 }
