@@ -35,6 +35,11 @@ test("the demo is a configuration without faults, with one site or two", () => {
 const CASES: { name: string; text: string; wants: (string | RegExp)[] }[] = [
   { name: "an empty file", text: "", wants: ["f.yaml:1:1: the configuration is empty, keys and values needed"] },
   {
+    name: "a long text",
+    text: "word ".repeat(1_000),
+    wants: [/^f\.yaml:1:1: the configuration is "(?:word ){11}word…, keys and/],
+  },
+  {
     name: "a value where a group belongs",
     text: changed(/\n {4}media:\n/, "\n    media: 5\n    unknown:\n"),
     wants: [/edge\[0\]\.media is 5, keys and values needed/, /edge\[0\]\.unknown is not known/],

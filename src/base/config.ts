@@ -208,9 +208,13 @@ function needed(key: Key): string {
       return `a ${key.kind}`;
   }
 }
+/** Of a value that is wrong: a file of another kind may be one long text. */
+const SHOWN_CHARS = 60;
 function described(node: ConfigNode): string {
   if (node.kind !== "scalar") return node.kind === "map" ? "a group of keys" : "a list";
-  return node.value === null ? "empty" : JSON.stringify(node.value);
+  if (node.value === null) return "empty";
+  const shown = JSON.stringify(node.value);
+  return shown.length <= SHOWN_CHARS ? shown : `${shown.slice(0, SHOWN_CHARS)}…`;
 }
 function standIn(key: Key): unknown {
   switch (key.kind) {
