@@ -194,14 +194,25 @@ class Run {
     const row = server?.table.get(word.key);
     const written = row && this.#words[Number(row.value)];
     const found = written && { ...written, order: row.order, term: row.term }; // which its owner may have raised
-    if (found && !beats(word, found)) return undefined;
+    if (found && this.#gaveWay(word, (to) => !beats(to, found))) return undefined;
     if (found) {
       const rule = word.value === undefined ? "a removed row came back" : "a promised row gave way to a worse one";
       return { rule, what: `${show(word)}; there is ${show(found)}` };
     }
     const hasGone = ({ value, endsAtMs }: Word): boolean => value === undefined || endsAtMs <= this.#net.nowMs();
-    const isOver = this.#words.some((other) => other.key === word.key && hasGone(other) && !beats(word, other));
-    return isOver ? undefined : { rule: "a promised row was lost", what: show(word) };
+    return this.#gaveWay(word, hasGone) ? undefined : { rule: "a promised row was lost", what: show(word) };
+  }
+  /**
+   * It, or what beats it, or what beats that is such a word: one who lost his disk may write lower than he did before, and his
+   * later word beats his earlier one all the same, so that "beats" can have circles.
+   */
+  #gaveWay(word: Word, isSuch: (to: Word) => boolean): boolean {
+    const better = new Set([word]);
+    for (const one of better) {
+      if (isSuch(one)) return true;
+      for (const other of this.#words) if (other.key === one.key && beats(other, one)) better.add(other);
+    }
+    return false;
   }
 }
 
