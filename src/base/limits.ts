@@ -55,8 +55,9 @@ export const LIMITS = {
   /** A longer Request-URI is answered 414. Characters, 256..8 KiB. */
   sipUriChars: 2_048,
   /**
-   * Transactions of each side at once, about 2 kB each. A request above is answered by a stateless 503 (PROTOCOL §17), one
-   * of ours fails as if its transport did. 1,000..1,000,000.
+   * Transactions of each side at once, about 2 kB each. Of those that are over but for their answer (RFC 3261 §17.2.2), about
+   * 600 octets each, three count as one. A request above is answered by a stateless 503 (PROTOCOL §17), one of ours fails as
+   * if its transport did. 1,000..1,000,000.
    */
   sipTransactions: 200_000,
   /** Digest nonces whose counts one server remembers; about 200 octets each. 1,000..1,000,000. */

@@ -20,6 +20,8 @@ export interface TransactionContext {
   readonly deadlines: Deadlines<ClientTransaction | ServerTransaction>;
   /** Sends and counts; `false` = the flow is gone. */
   readonly send: (link: Link, bytes: Uint8Array) => boolean;
+  /** The link of a flow by its id; `undefined` where it is gone. */
+  readonly linkNamed: (flowId: string) => Link | undefined;
   /** Calls the user. A throw is caught, counted and logged with the Call-ID of `about`; `false` = it threw. */
   readonly tell: (about: SipMessage | undefined, call: () => void) => boolean;
 }

@@ -62,6 +62,10 @@ export class SipDriver implements TransactionPort {
       counters: this.counters,
       deadlines: this.#deadlines,
       send: (link, bytes) => this.#send(link, bytes),
+      linkNamed: (flowId) => {
+        const flow = this.flowNamed(flowId);
+        return flow && this.#linkTo(flow);
+      },
       tell: (about, call) => this.#tell(about, call),
     };
     this.#clients = new ClientTransactions(context);

@@ -2,10 +2,12 @@
 import { hex, own } from "#base/bytes.ts";
 import type { Timed } from "#base/deadlines.ts";
 import { SAFE, type Ticket } from "#base/ticket.ts";
+import { type Answer, Answers } from "./answers.ts";
 import type { TransactionContext } from "./context.ts";
 import { type InviteServerOutput, InviteServerTransaction } from "./engine/invite-server.ts";
 import { type NonInviteServerOutput, NonInviteServerTransaction } from "./engine/non-invite-server.ts";
 import type { Flow, ServerTxId } from "./engine/ports.ts";
+import { patienceMs } from "./engine/timers.ts";
 import type { Link } from "./transport/transport.ts";
 import { response, tagged } from "./wire/builders.ts";
 import { formatHostPort } from "./wire/lex.ts";
@@ -46,6 +48,9 @@ export class ServerTransaction implements Timed {
   }
 }
 
+/** So many answers take the memory of one transaction. */
+const ANSWERS_A_TRANSACTION = 3;
+
 const MAGIC_COOKIE = "z9hG4bK"; // RFC 3261 §8.1.1.7
 
 /** The branch; for a client of RFC 2543, whose branch says nothing, what all of one transaction has in common (§17.2.3). */
@@ -55,20 +60,26 @@ function idOf(request: SipRequest, via: Via): string {
   return [formatHostPort(via), callIdOf(request), cseqOf(request)?.number, fromTagOf(request)].join(" ");
 }
 
+const askedBy = (client: { readonly host: string; readonly port?: number | undefined }, method: string): string =>
+  `${method} ${formatHostPort(client)}`;
+
 export class ServerTransactions {
   readonly #context: TransactionContext;
   /** By branch: one that two clients happen to share is refused to the second (RFC 3261 §17.2.3 would serve both). */
   readonly #byBranch = new Map<string, ServerTransaction>();
+  /** By branch, too: what is left of transactions other than INVITE's. */
+  readonly #answers: Answers;
   /** The To tag of answers without a transaction (RFC 3261 §8.2.7). */
   readonly #statelessTag: string;
 
   constructor(context: TransactionContext) {
     this.#context = context;
+    this.#answers = new Answers(context.host, patienceMs(context.timers));
     this.#statelessTag = hex(context.host.random(8));
   }
 
   get size(): number {
-    return this.#byBranch.size;
+    return this.#byBranch.size + this.#answers.size;
   }
 
   /** A request that `faultOf` has passed, its top Via as read; `flow` is where it came from. */
@@ -78,16 +89,31 @@ export class ServerTransactions {
     const isSame = tx?.sentBy.host === via.host && tx.sentBy.port === via.port;
     if (request.method === "ACK") this.#onAck(request, isSame ? tx : undefined, flow);
     else if (request.method === "CANCEL") this.#onCancel(request, isSame ? tx : undefined, replyTo);
-    else if (tx === undefined) this.#onNew(branch, request, via, flow, replyTo);
-    else if (isSame && tx.method === request.method) {
+    else if (tx === undefined) {
+      const answer = this.#answers.find(branch);
+      if (answer === undefined) this.#onNew(branch, request, via, flow, replyTo);
+      else this.#repeat(answer, request, via, replyTo);
+    } else if (isSame && tx.method === request.method) {
       this.#context.counters.retransmissionsIn++;
       this.#perform(tx, tx.machine.step({ kind: "request" }, this.#context.host.nowMs()));
     } else this.answerStateless(request, replyTo, 400, "Branch in use");
   }
 
+  #repeat(answer: Answer, request: SipRequest, via: Via, replyTo: Link): void {
+    const { counters, linkNamed, send } = this.#context;
+    if (answer.asked !== askedBy(via, request.method)) {
+      this.answerStateless(request, replyTo, 400, "Branch in use");
+      return;
+    }
+    counters.retransmissionsIn++;
+    counters.retransmissionsOut++;
+    const link = linkNamed(answer.flowId);
+    if (link !== undefined) send(link, answer.bytes);
+  }
+
   #onNew(branch: string, request: SipRequest, via: Via, flow: Flow, replyTo: Link): void {
     const { counters, maxTransactions, tell, user } = this.#context;
-    if (this.#byBranch.size >= maxTransactions) {
+    if (this.#byBranch.size + this.#answers.size / ANSWERS_A_TRANSACTION >= maxTransactions) {
       counters.shed++;
       this.answerStateless(request, replyTo, 503);
       return;
@@ -198,6 +224,7 @@ export class ServerTransactions {
 
   clear(): void {
     this.#byBranch.clear();
+    this.#answers.clear();
   }
 
   /** Our user threw: 500, and this transaction is all that it costs (DESIGN §10). */
@@ -206,9 +233,17 @@ export class ServerTransactions {
   }
 
   #perform(tx: ServerTransaction, outputs: readonly (InviteServerOutput | NonInviteServerOutput)[], answer?: SipResponse): void {
-    for (const output of outputs) this.#performOne(tx, output, answer);
-    if (tx.machine.state === "terminated") this.#context.deadlines.delete(tx);
-    else this.#watch(tx);
+    try {
+      for (const output of outputs) this.#performOne(tx, output, answer);
+    } finally {
+      // An answer that cannot be written throws: its transaction ends all the same.
+      if (tx.machine.state === "terminated") this.#forget(tx);
+      else this.#watch(tx);
+    }
+  }
+  #forget(tx: ServerTransaction): void {
+    this.#byBranch.delete(tx.id);
+    this.#context.deadlines.delete(tx);
   }
   #watch(tx: ServerTransaction): void {
     this.#context.deadlines.set(tx, tx.machine.nextDeadlineMs);
@@ -242,10 +277,14 @@ export class ServerTransactions {
         counters.retransmissionsOut++;
         if (tx.latest !== undefined) this.#sendBack(tx, tx.latest);
         return;
+      case "keep-response": {
+        const { id, latest: bytes, method, replyTo, sentBy } = tx;
+        if (bytes !== undefined) this.#answers.keep(id, { asked: askedBy(sentBy, method), flowId: replyTo.flow.id, bytes });
+        return;
+      }
       case "pass-up-ack":
         return; // by whoever has the ACK
       case "ended":
-        this.#byBranch.delete(tx.id);
         if (output.cause === "timeout") counters.abandoned++;
     }
   }

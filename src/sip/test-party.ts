@@ -1,8 +1,9 @@
 /** A transaction user for tests of the driver: it writes down what it is told, and answers as it is set. */
-import { utf8 } from "#base/bytes.ts";
-import type { BrowserHost } from "#host/host.ts";
+import { text, utf8 } from "#base/bytes.ts";
+import type { BrowserHost, DatagramPort, Host } from "#host/host.ts";
 import { SipDriver, type SipDriverConfig } from "./driver.ts";
 import type { Flow, ServerTxId, TransactionUser } from "./engine/ports.ts";
+import { UdpTransport } from "./transport/udp.ts";
 import { request, response } from "./wire/builders.ts";
 import type { SipRequest, SipResponse } from "./wire/message.ts";
 import { sipUri } from "./wire/uri.ts";
@@ -89,3 +90,41 @@ export function octets(method: string, change: Readonly<Record<string, string | 
 }
 
 export const branchOf = (message: SipRequest | SipResponse): string => String(viaOf(message)?.params.get("branch"));
+
+const failed = (error: Error): never => {
+  throw error;
+};
+
+export const AT_B = { transport: "udp", host: "127.0.0.2", port: 5060 } as const;
+
+export function udpParty(host: Host, address: string, config?: SipDriverConfig): Party {
+  const party = new Party(host, config);
+  party.driver.addTransport(new UdpTransport(host, { host: address, port: 5060 }, { failed }));
+  return party;
+}
+export const pair = (net: { host(name: string, address: string): Host }): { a: Party; b: Party } => ({
+  a: udpParty(net.host("a", "127.0.0.1"), "127.0.0.1"),
+  b: udpParty(net.host("b", "127.0.0.2"), "127.0.0.2"),
+});
+
+/** A socket without SIP: sends any octets, keeps the start lines and the messages that come back. */
+export class Stranger {
+  readonly heard: string[] = [];
+  readonly messages: string[] = [];
+  readonly #port: DatagramPort;
+  constructor(host: Host, port = 5060) {
+    this.#port = host.datagram(
+      { host: "127.0.0.9", port },
+      {
+        datagram: (bytes) => {
+          this.messages.push(text(bytes));
+          this.heard.push(text(bytes).split("\r\n")[0] ?? "");
+        },
+        failed,
+      },
+    );
+  }
+  send(bytes: Uint8Array): void {
+    this.#port.send(bytes, AT_B);
+  }
+}
