@@ -24,10 +24,11 @@ export function concat(parts: readonly Uint8Array[]): Uint8Array {
 }
 
 const HEX = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, "0"));
+/** A text of one piece: made by appending, it would hold three times its memory. */
 export function hex(bytes: Uint8Array): string {
-  let out = "";
-  for (const octet of bytes) out += HEX[octet];
-  return out;
+  const digits: (string | undefined)[] = [];
+  for (const octet of bytes) digits.push(HEX[octet]);
+  return digits.join("");
 }
 /** The octets of an even number of hex digits; `undefined` for anything else. */
 export function fromHex(digits: string): Uint8Array | undefined {

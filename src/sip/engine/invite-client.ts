@@ -1,4 +1,4 @@
-import { NONE, patienceMs, TIMER_C_MS, type TransactionSetup } from "./timers.ts";
+import { NONE, patienceMs, TIMER_C_MS, type TransactionSetup, type TransactionTimers } from "./timers.ts";
 
 export type InviteClientInput =
   | { readonly kind: "response"; readonly status: number }
@@ -17,7 +17,8 @@ export type InviteClientOutput =
  * The driver sends the first copy at `startMs`, performs outputs in order, and calls `step` no later than `nextDeadlineMs`.
  */
 export class InviteClientTransaction {
-  readonly #setup: TransactionSetup;
+  readonly #timers: TransactionTimers;
+  readonly #reliable: boolean;
   #state: "calling" | "proceeding" | "accepted" | "completed" | "terminated" = "calling";
   #resendEveryMs: number;
   #resendAtMs: number; // Timer A
@@ -26,7 +27,8 @@ export class InviteClientTransaction {
   #cancel: "unwanted" | "wanted" | "sent" = "unwanted";
 
   constructor(setup: TransactionSetup) {
-    this.#setup = setup;
+    this.#timers = setup.timers;
+    this.#reliable = setup.reliable;
     this.#resendEveryMs = setup.timers.t1Ms;
     this.#resendAtMs = setup.reliable ? Infinity : setup.startMs + setup.timers.t1Ms;
     this.#endAtMs = setup.startMs + patienceMs(setup.timers);
@@ -59,13 +61,13 @@ export class InviteClientTransaction {
     this.#resendAtMs = Infinity;
     this.#cancelAtMs = Infinity;
     if (status < 200) return this.#onProvisional(nowMs);
-    this.#endAtMs = nowMs + patienceMs(this.#setup.timers);
+    this.#endAtMs = nowMs + patienceMs(this.#timers);
     if (status < 300) {
       this.#state = "accepted";
       return [{ kind: "pass-up" }];
     }
     this.#state = "completed";
-    if (!this.#setup.reliable) return [{ kind: "send-ack" }, { kind: "pass-up" }];
+    if (!this.#reliable) return [{ kind: "send-ack" }, { kind: "pass-up" }];
     return [{ kind: "send-ack" }, { kind: "pass-up" }, ...this.#end("done")];
   }
 
@@ -88,7 +90,7 @@ export class InviteClientTransaction {
   #sendCancel(nowMs: number): readonly InviteClientOutput[] {
     this.#cancel = "sent";
     this.#cancelAtMs = Infinity;
-    this.#endAtMs = nowMs + patienceMs(this.#setup.timers);
+    this.#endAtMs = nowMs + patienceMs(this.#timers);
     return [{ kind: "send-cancel" }];
   }
 

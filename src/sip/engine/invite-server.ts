@@ -1,4 +1,4 @@
-import { NONE, patienceMs, TRYING_AFTER_MS, type TransactionSetup } from "./timers.ts";
+import { NONE, patienceMs, TRYING_AFTER_MS, type TransactionSetup, type TransactionTimers } from "./timers.ts";
 
 export type InviteServerInput =
   | { readonly kind: "request" } // the INVITE came again
@@ -18,7 +18,8 @@ export type InviteServerOutput =
  * not end it (RFC 6026 §7.1): its timers do.
  */
 export class InviteServerTransaction {
-  readonly #setup: TransactionSetup;
+  readonly #timers: TransactionTimers;
+  readonly #reliable: boolean;
   #state: "proceeding" | "accepted" | "completed" | "confirmed" | "terminated" = "proceeding";
   #hasResponse = false;
   #tryingAtMs: number;
@@ -27,7 +28,8 @@ export class InviteServerTransaction {
   #endAtMs = Infinity; // Timer H, Timer I, Timer L
 
   constructor(setup: TransactionSetup) {
-    this.#setup = setup;
+    this.#timers = setup.timers;
+    this.#reliable = setup.reliable;
     this.#tryingAtMs = setup.startMs + TRYING_AFTER_MS;
     this.#resendEveryMs = setup.timers.t1Ms;
   }
@@ -60,10 +62,10 @@ export class InviteServerTransaction {
   #onAck(nowMs: number): readonly InviteServerOutput[] {
     if (this.#state === "accepted") return [{ kind: "pass-up-ack" }];
     if (this.#state !== "completed") return NONE;
-    if (this.#setup.reliable) return this.#end("done");
+    if (this.#reliable) return this.#end("done");
     this.#state = "confirmed";
     this.#resendAtMs = Infinity;
-    this.#endAtMs = nowMs + this.#setup.timers.t4Ms;
+    this.#endAtMs = nowMs + this.#timers.t4Ms;
     return NONE;
   }
 
@@ -74,8 +76,8 @@ export class InviteServerTransaction {
     this.#tryingAtMs = Infinity;
     if (status < 200) return [{ kind: "send-response" }];
     this.#state = isSuccess ? "accepted" : "completed";
-    this.#endAtMs = nowMs + patienceMs(this.#setup.timers);
-    if (!isSuccess && !this.#setup.reliable) this.#resendAtMs = nowMs + this.#resendEveryMs;
+    this.#endAtMs = nowMs + patienceMs(this.#timers);
+    if (!isSuccess && !this.#reliable) this.#resendAtMs = nowMs + this.#resendEveryMs;
     return [{ kind: "send-response" }];
   }
 
@@ -87,7 +89,7 @@ export class InviteServerTransaction {
       return [{ kind: "send-trying" }];
     }
     if (nowMs < this.#resendAtMs) return NONE;
-    this.#resendEveryMs = Math.min(2 * this.#resendEveryMs, this.#setup.timers.t2Ms);
+    this.#resendEveryMs = Math.min(2 * this.#resendEveryMs, this.#timers.t2Ms);
     this.#resendAtMs = nowMs + this.#resendEveryMs;
     return [{ kind: "resend" }];
   }

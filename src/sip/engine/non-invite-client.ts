@@ -1,4 +1,4 @@
-import { NONE, patienceMs, type TransactionSetup } from "./timers.ts";
+import { NONE, patienceMs, type TransactionSetup, type TransactionTimers } from "./timers.ts";
 
 export type NonInviteClientInput =
   | { readonly kind: "response"; readonly status: number }
@@ -14,14 +14,16 @@ export type NonInviteClientOutput =
  * outputs in order, and calls `step` no later than `nextDeadlineMs`.
  */
 export class NonInviteClientTransaction {
-  readonly #setup: TransactionSetup;
+  readonly #timers: TransactionTimers;
+  readonly #reliable: boolean;
   #state: "trying" | "proceeding" | "completed" | "terminated" = "trying";
   #resendEveryMs: number;
   #resendAtMs: number; // Timer E
   #endAtMs: number; // Timer F, then Timer K
 
   constructor(setup: TransactionSetup) {
-    this.#setup = setup;
+    this.#timers = setup.timers;
+    this.#reliable = setup.reliable;
     this.#resendEveryMs = setup.timers.t1Ms;
     this.#resendAtMs = setup.reliable ? Infinity : setup.startMs + setup.timers.t1Ms;
     this.#endAtMs = setup.startMs + patienceMs(setup.timers);
@@ -51,10 +53,10 @@ export class NonInviteClientTransaction {
       this.#state = "proceeding";
       return [{ kind: "pass-up" }];
     }
-    if (this.#setup.reliable) return [{ kind: "pass-up" }, ...this.#end("done")];
+    if (this.#reliable) return [{ kind: "pass-up" }, ...this.#end("done")];
     this.#state = "completed"; // absorbs what comes again
     this.#resendAtMs = Infinity;
-    this.#endAtMs = nowMs + this.#setup.timers.t4Ms;
+    this.#endAtMs = nowMs + this.#timers.t4Ms;
     return [{ kind: "pass-up" }];
   }
 
@@ -62,7 +64,7 @@ export class NonInviteClientTransaction {
     if (nowMs >= this.#endAtMs) return this.#end(this.#state === "completed" ? "done" : "timeout");
     if (nowMs < this.#resendAtMs) return NONE;
     const nextMs = this.#state === "trying" ? 2 * this.#resendEveryMs : Infinity; // once proceeding, straight to T2
-    this.#resendEveryMs = Math.min(nextMs, this.#setup.timers.t2Ms);
+    this.#resendEveryMs = Math.min(nextMs, this.#timers.t2Ms);
     this.#resendAtMs = nowMs + this.#resendEveryMs;
     return [{ kind: "send-request" }];
   }
