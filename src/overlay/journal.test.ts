@@ -54,6 +54,22 @@ test("a wall clock that went back takes nothing from what is left of a life", ()
   assert.deepEqual(opened(net).read, [[1, 0]]);
 });
 
+test("what was written while the wall clock was set back is no older than what was written before", () => {
+  const net = simNetwork(1);
+  const { journal } = opened(net);
+  journal.write(piece(1));
+  net.setWall("ds1", -60_000);
+  net.run(1_000);
+  journal.write(piece(2));
+  net.run(1_000);
+  net.kill("ds1");
+  net.setWall("ds1", 0);
+  assert.deepEqual(opened(net).read, [
+    [1, 2_000],
+    [2, 2_000],
+  ]);
+});
+
 test("what of a log could not be read is told at its replay: a torn end, and what stood behind a damaged record", () => {
   const net = simNetwork(1);
   const { journal } = opened(net);

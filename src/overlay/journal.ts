@@ -36,6 +36,8 @@ export class Journal {
   #life = 0;
   #octets = 0; // on the disk, about
   #isReplayed = false;
+  /** Since the record that was read last: what follows is no older, though the clock was set back meanwhile. */
+  #sinceMs = Infinity;
   readonly #onStall: ((cause: string | undefined) => void)[] = [];
   #onCut: (tornBytes: number, damage: LogDamage | undefined) => void = () => undefined;
 
@@ -107,7 +109,8 @@ export class Journal {
       return;
     }
     const piece = decodePiece(record.subarray(HEAD_OCTETS));
-    if (piece.status === "ok") reader.onPiece(piece.value, Math.max(0, this.#clock.wallMs() - number));
+    this.#sinceMs = Math.min(this.#sinceMs, Math.max(0, this.#clock.wallMs() - number));
+    if (piece.status === "ok") reader.onPiece(piece.value, this.#sinceMs);
     else this.badRecords++;
   }
 
