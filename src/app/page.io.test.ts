@@ -349,12 +349,18 @@ async function keyboard(house: House): Promise<void> {
   await tabTo("leave");
   await page.keyboard.press("Enter");
   await player(page, "sport").waitFor({ state: "detached" });
+  const made = Promise.withResolvers<void>(); // a server that is slow to list secrets keeps nobody from making one
+  await page.route("**/api/device-secrets", async (route) => {
+    if (route.request().method() === "GET") await made.promise;
+    await route.continue();
+  });
   await tabTo("account");
   await page.keyboard.press("Enter");
   await tabTo("device-label");
   await page.keyboard.type("kitchen");
   await page.keyboard.press("Enter");
   await page.getByTestId("fresh-secret").waitFor();
+  made.resolve();
   await page.keyboard.press("Escape");
   await page.getByTestId("account-panel").waitFor({ state: "detached" });
 }

@@ -104,9 +104,10 @@ const broadcastCommand = ({ user }: ApiSession, { name, mode }: ApiChannel): str
 
 function Devices({ session }: Pick<AccountProps, "session">) {
   const { error, busy, run } = useCall();
+  const list = useCall(); // nobody waits for it to type
   const [secrets, setSecrets] = useState<readonly ApiDeviceSecret[]>();
   const [fresh, setFresh] = useState<ApiNewDeviceSecret>();
-  const load = useRef(async () => setSecrets(await run(api.deviceSecrets)));
+  const load = useRef(async () => setSecrets(await list.run(api.deviceSecrets)));
   useEffect(() => void load.current(), []);
   const add = async ({ label = "" }: Fields) => {
     const added = await run(() => api.addDeviceSecret(label));
@@ -145,7 +146,7 @@ function Devices({ session }: Pick<AccountProps, "session">) {
           error={error}
           testId="device-label"
         />
-        <Complaint error={error} />
+        <Complaint error={error ?? list.error} />
         <button type="submit" disabled={busy} data-testid="add-device">
           Create a secret
         </button>
