@@ -42,7 +42,7 @@ export class Health {
   }
 }
 
-/** Only a DS promises what its log must hold. */
+/** A DS that cannot write its log does not serve; others go on, since they promise nothing that a log must hold. */
 function waiting({ overlays, registration }: Operator): string[] {
   return [...overlays.values()].flatMap(({ self: { id, role, phase }, journal: { stalled } }) => {
     const fault = role === "registration" ? registration?.registration.fault : undefined;
@@ -54,14 +54,8 @@ function waiting({ overlays, registration }: Operator): string[] {
 }
 function degraded({ servers, edges, overlays }: Operator): string[] {
   return [
-    ...[...overlays].flatMap(
-      ([
-        id,
-        {
-          self: { phase },
-          journal: { stalled },
-        },
-      ]) => (phase === "serving" && stalled !== undefined ? [`${id} cannot write its log: ${stalled}.`] : []),
+    ...[...overlays].flatMap(([id, { self, journal }]) =>
+      self.phase === "serving" && journal.stalled !== undefined ? [`${id} cannot write its log: ${journal.stalled}.`] : [],
     ),
     ...[...overlays].flatMap(([id, { replication }]) =>
       replication.isDegraded ? [`${id} made promises that no other server has a copy of.`] : [],

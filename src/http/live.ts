@@ -38,8 +38,8 @@ const CHALLENGE = 'Basic realm="sipcast", charset="UTF-8"';
 
 /**
  * `/live/CHANNEL.ts`: a channel as MPEG-TS over HTTP, for VLC, ffmpeg and whatever else has no SIP; `?rate=KBPS` as on the URI of
- * a channel (PROTOCOL §3). Behind each connection stands a viewer agent with a normal SIP session (PROTOCOL §3): nothing is delivered without a reservation, and closing
- * the connection sends BYE.
+ * a channel. Behind each connection stands a viewer agent with a normal SIP session (PROTOCOL §3): nothing is delivered without
+ * a reservation, and closing the connection sends BYE.
  */
 export class LiveStreams {
   readonly #ports: LivePorts;
